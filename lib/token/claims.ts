@@ -1,0 +1,91 @@
+import type { Claims } from '../auth.ts';
+import { InvalidToken } from '../errors.ts';
+import type { Jws } from './jws.ts';
+import type { TrustedIssuer } from './keys.ts';
+
+/** What a token must say, whatever its algorithm. Throws `InvalidToken` for one that does not; expiry is not judged here. */
+export type ClaimsPolicy = (jws: Jws) => void;
+
+/** How far clocks may differ, and how long a token may be meant to live, in milliseconds. */
+export interface TimeLimits {
+  readonly leeway: number;
+  readonly maxLifetime?: number | undefined;
+}
+
+const DEFAULT_TYPES = ['at+jwt', 'JWT'];
+
+// The year 5138: whoever says more meant milliseconds.
+const LATEST_EXP = 1e11;
+
+/** The policy for one issuer's tokens. */
+export function claimsPolicy(trusted: TrustedIssuer, limits: TimeLimits): ClaimsPolicy {
+  const types = new Set((trusted.types ?? DEFAULT_TYPES).map(mediaType));
+  const untyped = trusted.types === undefined;
+  const audiences = new Set(typeof trusted.audience === 'string' ? [trusted.audience] : trusted.audience);
+  const audienceClaim = trusted.claims?.audience ?? 'aud';
+  return ({ header: { typ }, payload }) => {
+    demand(typ === undefined ? untyped : types.has(mediaType(typ)), 'typ');
+    demand(payload['iss'] === trusted.issuer, 'iss');
+    demand(isFor(payload[audienceClaim], audiences), audienceClaim);
+    demand(isSubject(payload['sub']), 'sub');
+    demand(payload['jti'] === undefined || isIdentifier(payload['jti']), 'jti');
+    checkTimes(payload, limits);
+    checkAccepted(trusted, payload);
+  };
+}
+
+/** The issuer's own last word (`accepts`): it may change its mind, so it is asked at every use. Throws `InvalidToken`. */
+export function checkAccepted({ accepts }: TrustedIssuer, claims: Claims): void {
+  if (accepts !== undefined) demand(isTrue(accepts, claims), 'accepts');
+}
+
+/** Whether `now` is at or past the end (RFC 7519, section 4.1.4). All in milliseconds. */
+export function isExpired(expiresAt: number, { leeway }: TimeLimits, now: number = Date.now()): boolean {
+  return now >= expiresAt + leeway;
+}
+
+/** Whether it can name something: 1 to 255 characters that survive UTF-8, so that no two become one. */
+export function isIdentifier(value: unknown): value is string {
+  return typeof value === 'string' && value !== '' && value.length <= 255 && !/\p{Cs}/u.test(value);
+}
+
+/** Whether it can name a subject (OpenID Connect Core, section 2: at most 255 characters); one without control characters. */
+export function isSubject(value: unknown): value is string {
+  return isIdentifier(value) && !/\p{Cc}/u.test(value);
+}
+
+// RFC 7515, section 4.1.9: "application/" is usually left out.
+function mediaType(typ: string): string {
+  return typ.toLowerCase().replace(/^application\//, '');
+}
+
+function isFor(claim: unknown, audiences: ReadonlySet<string>): boolean {
+  if (typeof claim === 'string') return audiences.has(claim);
+  return Array.isArray(claim) && claim.every((name) => typeof name === 'string') && claim.some((name) => audiences.has(name));
+}
+
+// RFC 7519, sections 4.1.4 to 4.1.6. Revoking what was issued before an instant needs an `iat` that can be believed.
+function checkTimes({ iat, nbf, exp }: Claims, { leeway, maxLifetime = Infinity }: TimeLimits): void {
+  const latest = (Date.now() + leeway) / 1_000;
+  demand(isDate(exp) && exp <= LATEST_EXP, 'exp');
+  demand(isDate(iat) && iat >= 0 && iat <= latest, 'iat');
+  demand(nbf === undefined || (isDate(nbf) && nbf <= latest), 'nbf');
+  demand(Math.round(((exp as number) - (iat as number)) * 1_000) <= maxLifetime, 'lifetime');
+}
+
+// JSON's 1e999 is Infinity.
+function isDate(value: unknown): value is number {
+  return typeof value === 'number' && Number.isFinite(value);
+}
+
+function isTrue(accepts: (claims: Claims) => boolean, claims: Claims): boolean {
+  try {
+    return accepts(claims) === true;
+  } catch {
+    return false;
+  }
+}
+
+function demand(condition: boolean, claim: string): void {
+  if (!condition) throw new InvalidToken('bad_claim', claim);
+}

@@ -1,0 +1,119 @@
+import { AuthError, InvalidToken, StoreUnavailable } from '../errors.ts';
+import { algorithmNamed } from './algorithms.ts';
+import { type ClaimsPolicy, checkAccepted, claimsPolicy, isExpired, type TimeLimits } from './claims.ts';
+import { checkSignature, type Jws, parseJws } from './jws.ts';
+import type { Alg, Key, TrustedIssuer } from './keys.ts';
+import { recentTokens } from './recent-tokens.ts';
+import { type VerifiedToken, verifiedToken } from './verified-token.ts';
+
+export type { VerifiedToken } from './verified-token.ts';
+
+/** Judges tokens. What it gives for one token is the same object until its key is replaced, so facts can be kept by it. */
+export interface TokenVerifier {
+  /** Throws (or rejects with) `InvalidToken`. Sync when the keys are found synchronously. */
+  verify(token: string): VerifiedToken | Promise<VerifiedToken>;
+  /** The same, but a token that is merely expired is taken: for logout. */
+  verifyExpired(token: string): VerifiedToken | Promise<VerifiedToken>;
+}
+
+interface Issuer {
+  readonly trusted: TrustedIssuer;
+  readonly policy: ClaimsPolicy;
+}
+
+interface Verdict {
+  readonly issuer: Issuer;
+  readonly asked: { readonly alg: Alg; readonly kid?: string };
+  readonly key: Key;
+  readonly verified: VerifiedToken;
+}
+
+/** Believes these issuers, each by its own keys only. Throws a TypeError where two have one name. */
+export function tokenVerifier(settings: { readonly issuers: readonly TrustedIssuer[] } & TimeLimits): TokenVerifier {
+  const issuers = issuersByName(settings);
+  const recent = recentTokens<Verdict>();
+
+  function recognise(token: string): VerifiedToken | Promise<VerifiedToken> {
+    const verdict = recent.get(token);
+    if (verdict === undefined) return examine(token);
+    return after(findKey(verdict.issuer, verdict.asked), (key) => {
+      if (key !== verdict.key) {
+        recent.delete(token);
+        return examine(token);
+      }
+      checkAccepted(verdict.issuer.trusted, verdict.verified.claims);
+      return verdict.verified;
+    });
+  }
+
+  function examine(token: string): VerifiedToken | Promise<VerifiedToken> {
+    const jws = parseJws(token);
+    const issuer = issuers.get(jws.payload['iss']);
+    if (issuer === undefined) throw new InvalidToken('bad_claim', 'iss');
+    const asked = keyAsked(jws);
+    return after(findKey(issuer, asked), (key) => {
+      const verified = judge(jws, issuer, asked.alg, key);
+      if (!isExpired(verified.expiresAt, settings)) {
+        recent.set(token, { issuer, asked, key: key as Key, verified });
+      }
+      return verified;
+    });
+  }
+
+  function refuseExpired(token: string, verified: VerifiedToken): VerifiedToken {
+    if (!isExpired(verified.expiresAt, settings)) return verified;
+    recent.delete(token);
+    throw new InvalidToken('expired');
+  }
+
+  return {
+    verify: (token) => after(recognise(token), (verified) => refuseExpired(token, verified)),
+    verifyExpired: recognise,
+  };
+}
+
+// The unverified `iss` only picks from this Map: nothing else is done by a claim before its signature is proved.
+function issuersByName(settings: { readonly issuers: readonly TrustedIssuer[] } & TimeLimits): ReadonlyMap<unknown, Issuer> {
+  const issuers = new Map<unknown, Issuer>();
+  for (const trusted of settings.issuers) {
+    if (issuers.has(trusted.issuer)) throw new TypeError(`the issuer "${trusted.issuer}" is given twice: give it once`);
+    issuers.set(trusted.issuer, { trusted, policy: claimsPolicy(trusted, settings) });
+  }
+  return issuers;
+}
+
+function keyAsked({ header }: Jws): Verdict['asked'] {
+  const alg = algorithmNamed(header.alg);
+  if (alg === undefined) throw new InvalidToken('unknown_key', 'no such algorithm');
+  return header.kid === undefined ? { alg } : { alg, kid: header.kid };
+}
+
+// Keys that cannot be had now are no reason to throw a good token away.
+function findKey({ trusted }: Issuer, asked: Verdict['asked']): Key | undefined | Promise<Key | undefined> {
+  const unavailable = (error: unknown): never => {
+    throw error instanceof AuthError ? error : new StoreUnavailable(error);
+  };
+  try {
+    const found = trusted.keys.find(asked);
+    return isPromise(found) ? found.then(undefined, unavailable) : found;
+  } catch (error) {
+    return unavailable(error);
+  }
+}
+
+function judge(jws: Jws, { trusted, policy }: Issuer, alg: Alg, key: Key | undefined): VerifiedToken {
+  if (key === undefined) throw new InvalidToken('unknown_key');
+  if (key.alg !== alg) throw new InvalidToken('unknown_key', 'the key serves another algorithm');
+  checkSignature(jws, key);
+  policy(jws);
+  return verifiedToken(jws, key.kid, trusted);
+}
+
+// Waits only where there is something to wait for: most keys are at hand, and a tick is not free.
+function after<A, B>(value: A | Promise<A>, next: (value: A) => B | Promise<B>): B | Promise<B> {
+  return isPromise(value) ? value.then(next) : next(value);
+}
+
+function isPromise<A>(value: A | Promise<A>): value is Promise<A> {
+  return typeof (value as Partial<Promise<A>> | undefined)?.then === 'function';
+}

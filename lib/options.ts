@@ -71,7 +71,7 @@ export function milliseconds(value: unknown, bounds: Bounds | undefined, fail: (
 function parseDuration(value: unknown): number | undefined {
   const match = typeof value === 'string' ? /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(value) : null;
   if (match === null) return undefined;
-  return Number(match[1]) * MILLISECONDS[match[2] as keyof typeof MILLISECONDS];
+  return Math.round(Number(match[1]) * MILLISECONDS[match[2] as keyof typeof MILLISECONDS]);
 }
 
 // `app.use(jwtAuth)` calls the factory with a request.

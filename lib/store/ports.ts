@@ -19,8 +19,6 @@ export interface LoginFacts {
   readonly mode: 'session' | 'hybrid';
   readonly subject: string;
   readonly identity: StoredIdentity;
-  /** Which door opened it: another door, with other cookies or another audience, does not know it. */
-  readonly realm: string;
   /** Whether its cookies outlive the browser. */
   readonly persistent: boolean;
   readonly ip?: string;

@@ -1,0 +1,116 @@
+import { createHash } from 'node:crypto';
+import { StoreUnavailable } from '../errors.ts';
+import { Deadline } from './deadline.ts';
+
+/** The part of a node-redis client, cluster or sentinel (5 or 6) that is used. You connect it, and listen for its 'error'. */
+export interface RedisConnection {
+  readonly isOpen: boolean;
+  sendCommand(...args: any[]): Promise<any>;
+  subscribe(...args: any[]): Promise<any>;
+  unsubscribe(...args: any[]): Promise<any>;
+  on(event: string, hear: (...args: any[]) => void): unknown;
+  off(event: string, hear: (...args: any[]) => void): unknown;
+}
+
+/** What a cluster has besides. */
+interface ClusterConnection {
+  readonly masters: readonly object[];
+  nodeClient(node: object): Promise<RedisConnection>;
+}
+
+/** A Lua script, with the name under which Redis remembers it. */
+export interface Script {
+  readonly text: string;
+  readonly sha: string;
+}
+
+export function script(text: string): Script {
+  return { text, sha: createHash('sha1').update(text).digest('hex') };
+}
+
+type Argument = string | number;
+
+// Whatever the application set on its client, our replies are plain strings, and the deadline is our own: the client's
+// covers only commands not yet written to the socket.
+const OURS = { typeMapping: {}, timeout: undefined } as const;
+
+// While Redis owes answers past their deadline, one command in this many milliseconds asks whether it is back.
+const PROBE_EVERY = 100;
+
+/** Sends commands over the application's connection, each with a deadline; whatever fails is `StoreUnavailable`. */
+export class RedisCommands {
+  readonly client: RedisConnection;
+  readonly #send: (key: string | undefined, args: string[]) => Promise<unknown>;
+  readonly #deadline: Deadline;
+  #probedAt = Number.NEGATIVE_INFINITY;
+
+  /** `timeout`: milliseconds any one command may take. */
+  constructor(client: RedisConnection, timeout: number) {
+    this.client = client;
+    this.#send = sender(client);
+    this.#deadline = new Deadline(timeout, () => new StoreUnavailable(new Error(`Redis did not answer in ${timeout} ms`)));
+  }
+
+  /** Runs a script over keys of one slot. */
+  async run(script: Script, keys: readonly string[], args: readonly Argument[] = []): Promise<any> {
+    const rest = [String(keys.length), ...keys, ...args.map(String)];
+    try {
+      return await this.#inTime(keys[0], ['EVALSHA', script.sha, ...rest]);
+    } catch (error) {
+      if (!isUnknownScript(error)) throw error;
+    }
+    return this.#inTime(keys[0], ['EVAL', script.text, ...rest]);
+  }
+
+  /** Sends one command, to the node that holds `key`. */
+  command(key: string | undefined, ...args: Argument[]): Promise<any> {
+    return this.#inTime(key, args.map(String));
+  }
+
+  /** A way to each primary: one, or on a cluster all. */
+  async primaries(): Promise<((...args: Argument[]) => Promise<any>)[]> {
+    const cluster = this.client as Partial<ClusterConnection>;
+    if (cluster.masters === undefined || cluster.nodeClient === undefined) {
+      return [(...args) => this.command(undefined, ...args)];
+    }
+    const nodes = await Promise.all(cluster.masters.map((master) => cluster.nodeClient?.(master)));
+    return nodes.map(
+      (node) =>
+        (...args) =>
+          this.#deadline.meet(node?.sendCommand(args.map(String), OURS) ?? Promise.reject(new StoreUnavailable())),
+    );
+  }
+
+  async #inTime(key: string | undefined, args: string[]): Promise<unknown> {
+    // A client that reconnects would queue the command: it would come late, and requests would pile up in memory.
+    if ((this.client as { isReady?: boolean }).isReady === false || !this.client.isOpen) {
+      throw new StoreUnavailable(new Error('the Redis client is not connected'));
+    }
+    this.#failFast();
+    try {
+      return await this.#deadline.meet(this.#send(key, args));
+    } catch (error) {
+      throw error instanceof StoreUnavailable ? error : new StoreUnavailable(error);
+    }
+  }
+
+  #failFast(): void {
+    if (this.#deadline.overdue === 0) return;
+    const now = performance.now();
+    if (now - this.#probedAt < PROBE_EVERY) throw new StoreUnavailable(new Error('Redis owes older answers'));
+    this.#probedAt = now;
+  }
+}
+
+// The three kinds of node-redis client take the same command in three ways; `false` is "not from a replica".
+function sender(client: RedisConnection): (key: string | undefined, args: string[]) => Promise<unknown> {
+  if ('slots' in client) return (key, args) => client.sendCommand(key, false, args, OURS);
+  if ('getSentinelNode' in client) return (_key, args) => client.sendCommand(false, args, OURS);
+  return (_key, args) => client.sendCommand(args, OURS);
+}
+
+function isUnknownScript(error: unknown): boolean {
+  return (
+    error instanceof StoreUnavailable && error.cause instanceof Error && error.cause.message.startsWith('NOSCRIPT')
+  );
+}

@@ -1,0 +1,230 @@
+import { script } from './redis-connection.ts';
+
+// Every script touches keys of one slot, and takes the time from Redis. None parses JSON: Lua's would turn [] into {}
+// and round large integers. Long numbers go back as text, for Redis cuts a Lua number down to an integer.
+
+const NOW = `
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+`;
+
+// A login record is a hash: w who (JSON), c created, a absolute end, i idle, s last seen; a family's also g the tip's
+// generation, p its parent's, m when the tip was made, u whether it was seen in use. A tombstone has x alone.
+const RECORD = `
+local function fields(key)
+  local got = redis.pcall('HMGET', key, 'w', 'c', 'a', 'i', 's', 'x', 'g', 'p', 'm', 'u')
+  if got.err then return { false, corrupt = true } end
+  return got
+end
+local function keep(key, idle, absolute)
+  redis.call('PEXPIREAT', key, string.format('%.0f', math.min(now + idle, absolute)))
+end
+local function text(number) return string.format('%.0f', number) end
+local function touch(key, row, record)
+  record[5] = text(now)
+  redis.call('HSET', key, 's', record[5])
+  keep(key, tonumber(record[4]), tonumber(record[3]))
+  if row then keep(row, tonumber(record[4]), tonumber(record[3])) end
+end
+local function entomb(key, record, why)
+  redis.call('DEL', key)
+  redis.call('HSET', key, 'x', why)
+  redis.call('PEXPIREAT', key, record[3])
+end
+`;
+
+/** KEYS index; ARGV sid, absolute. Names a login, forgets those past their end. */
+export const ANNOUNCE = script(`${NOW}
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', '(' .. string.format('%.0f', now))
+redis.call('ZADD', KEYS[1], string.format('%.0f', now + ARGV[2]), ARGV[1])
+local last = redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')
+redis.call('PEXPIREAT', KEYS[1], last[2])
+return string.format('%.0f', now)
+`);
+
+/** KEYS record, row; ARGV who, created, idle, absolute end, row or '', 1 for a family. */
+export const OPEN = script(`${NOW}${RECORD}
+if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
+redis.call('HSET', KEYS[1], 'w', ARGV[1], 'c', ARGV[2], 'i', ARGV[3], 'a', ARGV[4], 's', ARGV[2])
+if ARGV[6] == '1' then redis.call('HSET', KEYS[1], 'g', 0, 'p', -1, 'm', ARGV[2], 'u', 1) end
+keep(KEYS[1], tonumber(ARGV[3]), tonumber(ARGV[4]))
+if ARGV[5] ~= '' then
+  redis.call('SET', KEYS[2], ARGV[5])
+  keep(KEYS[2], tonumber(ARGV[3]), tonumber(ARGV[4]))
+end
+return 1
+`);
+
+/** KEYS record, row; ARGV touch after, idle of a lone row; both '' to look only. */
+export const FIND = script(`${NOW}${RECORD}
+local record = fields(KEYS[1])
+local row = redis.pcall('GET', KEYS[2])
+local corrupt = record.corrupt
+if type(row) == 'table' then corrupt = true row = false end
+if ARGV[1] ~= '' then
+  local after = tonumber(ARGV[1])
+  if record[1] then
+    if now - tonumber(record[5]) >= after then touch(KEYS[1], row and KEYS[2], record) end
+  elseif row then
+    local idle = tonumber(ARGV[2])
+    if redis.call('PTTL', KEYS[2]) <= idle - after then redis.call('PEXPIRE', KEYS[2], ARGV[2]) end
+  end
+end
+return { record[1], record[2] or false, record[3] or false, record[4] or false, record[5] or false, row, corrupt and 1 or 0 }
+`);
+
+/**
+ * KEYS record; ARGV presented generation, grace, 1 for soft. The rules of design and docs/refresh.md: the tip gives a new
+ * tip, but a young one itself; its parent gives the tip within grace, and in its place a new one while it was never seen
+ * in use; a generation beyond the tip is one that Redis lost; anything else is reuse, and ends the family.
+ */
+export const ROTATE = script(`${NOW}${RECORD}
+local record = fields(KEYS[1])
+if record[6] then return { 'ended' } end
+if not record[1] or not record[7] then return { 'expired' } end
+local given, grace, soft = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3] == '1'
+local tip, parent, made = tonumber(record[7]), tonumber(record[8]), tonumber(record[9])
+local young = now - made < grace
+local function answer(outcome, generation)
+  return { outcome, record[1], record[2], record[3], record[4], record[5], text(generation) }
+end
+local function stand(generation, itsParent)
+  redis.call('HSET', KEYS[1], 'g', text(generation), 'p', text(itsParent), 'm', text(now), 'u', 0)
+  touch(KEYS[1], nil, record)
+  return answer('renewed', generation)
+end
+if given > tip then
+  if soft then return { 'declined' } end
+  return stand(given + 1, given)
+end
+if given == tip then
+  if young and tip > 0 then return answer('same', tip) end
+  return stand(tip + 1, tip)
+end
+if given == parent and young then return answer('same', tip) end
+if soft then return { 'declined' } end
+if given == parent and record[10] == '0' then return stand(tip + 1, parent) end
+entomb(KEYS[1], record, 'reused')
+return answer('reused', tip)
+`);
+
+/** KEYS record; ARGV generation. */
+export const SEEN = script(`
+if redis.call('HGET', KEYS[1], 'g') == ARGV[1] then redis.call('HSET', KEYS[1], 'u', 1) end
+return 1
+`);
+
+/** KEYS record, row; ARGV absolute end. A login that is only being opened finds the tombstone and stays shut. */
+export const END = script(`${NOW}${RECORD}
+if tonumber(ARGV[1]) > now then entomb(KEYS[1], { false, false, ARGV[1] }, 'ended') end
+redis.call('DEL', KEYS[2])
+return 1
+`);
+
+/** KEYS row; ARGV expected, row, life. */
+export const UPDATE_ROW = script(`
+local row = redis.pcall('GET', KEYS[1])
+if not row then return { 'gone' } end
+if type(row) == 'table' or row == ARGV[1] then
+  redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+  return { 'stored' }
+end
+return { 'conflict', row }
+`);
+
+// The set: members by expiry, and without end the epoch ('epoch:…') and the longest life of a token ('life:…').
+const LOG = `
+local function meta()
+  local epoch, life = false, 0
+  for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '+inf', '+inf')) do
+    if string.sub(member, 1, 6) == 'epoch:' then epoch = epoch or member end
+    if string.sub(member, 1, 5) == 'life:' then life = math.max(life, tonumber(string.sub(member, 6)) or 0) end
+  end
+  return epoch, life
+end
+local function raise(life, wanted)
+  if wanted <= life then return life end
+  for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '+inf', '+inf')) do
+    if string.sub(member, 1, 5) == 'life:' then redis.call('ZREM', KEYS[1], member) end
+  end
+  redis.call('ZADD', KEYS[1], '+inf', 'life:' .. string.format('%.0f', wanted))
+  return wanted
+end
+local function tell(member, expiry)
+  redis.call('XADD', KEYS[2], 'MAXLEN', '=', NEWS, '*', 'm', member, 'x', expiry)
+end
+local function found(candidate)
+  local epoch, life = meta()
+  if not epoch then
+    epoch = 'epoch:' .. candidate
+    redis.call('ZADD', KEYS[1], '+inf', epoch)
+    tell(epoch, '0')
+  elseif redis.call('EXISTS', KEYS[2]) == 0 then
+    tell(epoch, '0')
+  end
+  return epoch, life
+end
+`;
+
+/** How many changes the news remembers; who was away for more reads the whole set. */
+export const NEWS_LENGTH = 10_000;
+
+// How many expired members leave with one append, and how long they must have been over, by the clocks of Redis and caller.
+const LEAVE = 20;
+const LEAVE_AFTER = 60_000;
+
+/**
+ * KEYS set, news; ARGV epoch candidate, channel, caller's clock, longest life, then member and expiry of each entry;
+ * an empty expiry is a cut-off, dated here.
+ */
+export const APPEND = script(`${NOW}${LOG.replaceAll('NEWS', String(NEWS_LENGTH))}
+local _, life = found(ARGV[1])
+life = raise(life, tonumber(ARGV[4]))
+local changed = false
+for at = 5, #ARGV, 2 do
+  local member, expiry = ARGV[at], ARGV[at + 1]
+  if expiry == '' then
+    member = member .. ':' .. string.format('%.0f', now)
+    expiry = string.format('%.0f', now + life)
+  end
+  local stands = redis.call('ZSCORE', KEYS[1], member)
+  if tonumber(expiry) > now and (not stands or tonumber(stands) < tonumber(expiry)) then
+    redis.call('ZADD', KEYS[1], expiry, member)
+    tell(member, expiry)
+    changed = true
+  end
+end
+local over = string.format('%.0f', math.min(now, tonumber(ARGV[3])) - ${LEAVE_AFTER})
+local gone = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', over, 'LIMIT', 0, ${LEAVE})
+if #gone > 0 then redis.call('ZREM', KEYS[1], unpack(gone)) end
+if changed then redis.pcall('PUBLISH', ARGV[2], '') end
+return string.format('%.0f', now)
+`);
+
+/**
+ * KEYS set, news, heartbeat; ARGV epoch candidate, longest life, place or '', how many. Writes first, so that no replica
+ * and no cut-off primary can pass for the truth.
+ */
+export const READ = script(`${NOW}${LOG.replaceAll('NEWS', String(NEWS_LENGTH))}
+redis.call('SET', KEYS[3], now, 'PX', 10000)
+local epoch, life = found(ARGV[1])
+raise(life, tonumber(ARGV[2]))
+local news
+if ARGV[3] == '' then
+  news = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)
+else
+  news = redis.call('XRANGE', KEYS[2], ARGV[3], '+', 'COUNT', ARGV[4])
+  if #news == 0 then news = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1) end
+end
+return { string.format('%.0f', time[1] * 1000000 + time[2]), epoch, news }
+`);
+
+/** KEYS set; ARGV cursor, how many. */
+export const PAGE = script(`
+local page = redis.call('ZSCAN', KEYS[1], ARGV[1], 'COUNT', ARGV[2])
+local epoch = false
+for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '+inf', '+inf')) do
+  if string.sub(member, 1, 6) == 'epoch:' then epoch = epoch or member end
+end
+return { epoch, page[1], page[2] }
+`);

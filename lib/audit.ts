@@ -30,7 +30,11 @@ export type AuditEvent = { readonly at: Date; readonly ip?: string; readonly use
 export type Audit = (event: AuditEvent, req?: Request) => void;
 
 /** An event before it is dated. */
-export type AuditFact = AuditEvent extends infer Event ? (Event extends unknown ? Omit<Event, 'at' | 'ip' | 'userAgent'> : never) : never;
+export type AuditFact = AuditEvent extends infer Event
+  ? Event extends unknown
+    ? Omit<Event, 'at' | 'ip' | 'userAgent'>
+    : never
+  : never;
 
 /** Tells each of `audits` once, after the request's own work of this turn; what one of them throws is a warning. */
 export function tell(audits: Iterable<Audit>, fact: AuditFact, req?: IncomingMessage): void {

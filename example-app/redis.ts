@@ -24,7 +24,7 @@ const NO_REDIS: FoundRedis = {
 };
 
 // The shell ends the server once our end of its input closes: with this process, however that ends.
-const SCRIPT = 'command -v redis-server || exit 1; redis-server "$@" & server=$!; read _; kill -9 "$server"';
+const SCRIPT = 'command -v redis-server || exit 1; redis-server "$@" & server=$!; read _; kill -9 "$server"; wait';
 
 async function startPrivateRedis(): Promise<FoundRedis | undefined> {
   const port = await freePort();

@@ -6,7 +6,9 @@ import { isSigningKeys, type SigningKeys } from '../token/keys.ts';
 /** Serves `keys.jwks()` with ETag and Cache-Control (RFC 7517, section 8.5); mount it at `/.well-known/jwks.json`. */
 export function jwksHandler(keys: SigningKeys): Middleware {
   if (!isSigningKeys(keys)) {
-    throw new TypeError("jwksHandler: call it with localKeys([...]): app.use('/.well-known/jwks.json', jwksHandler(keys))");
+    throw new TypeError(
+      "jwksHandler: call it with localKeys([...]): app.use('/.well-known/jwks.json', jwksHandler(keys))",
+    );
   }
   return function jwks(req, res) {
     if (req.method !== 'GET' && req.method !== 'HEAD') {

@@ -23,7 +23,12 @@ const rsa = {
 } as const;
 
 const ec = (curve: string, signatureSize: number, name: string) =>
-  ({ keyType: 'ec', curve, signatureSize, recipe: `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:${name}` }) as const;
+  ({
+    keyType: 'ec',
+    curve,
+    signatureSize,
+    recipe: `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:${name}`,
+  }) as const;
 
 /**
  * All there is to know of each algorithm; nothing else in the suite lists them. Least sizes: RFC 7518, sections 3.2

@@ -25,10 +25,10 @@ export function claimsPolicy(trusted: TrustedIssuer, limits: TimeLimits): Claims
   const audienceClaim = trusted.claims?.audience ?? 'aud';
   return ({ header: { typ }, payload }) => {
     demand(typ === undefined ? untyped : types.has(mediaType(typ)), 'typ');
-    demand(payload['iss'] === trusted.issuer, 'iss');
+    demand(payload.iss === trusted.issuer, 'iss');
     demand(isFor(payload[audienceClaim], audiences), audienceClaim);
-    demand(isSubject(payload['sub']), 'sub');
-    demand(payload['jti'] === undefined || isIdentifier(payload['jti']), 'jti');
+    demand(isSubject(payload.sub), 'sub');
+    demand(payload.jti === undefined || isIdentifier(payload.jti), 'jti');
     checkTimes(payload, limits);
     checkAccepted(trusted, payload);
   };
@@ -61,7 +61,9 @@ function mediaType(typ: string): string {
 
 function isFor(claim: unknown, audiences: ReadonlySet<string>): boolean {
   if (typeof claim === 'string') return audiences.has(claim);
-  return Array.isArray(claim) && claim.every((name) => typeof name === 'string') && claim.some((name) => audiences.has(name));
+  return (
+    Array.isArray(claim) && claim.every((name) => typeof name === 'string') && claim.some((name) => audiences.has(name))
+  );
 }
 
 // RFC 7519, sections 4.1.4 to 4.1.6. Revoking what was issued before an instant needs an `iat` that can be believed.

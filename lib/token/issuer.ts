@@ -53,7 +53,9 @@ export function mint(minting: Minting, identity: Identity, login: MintedFor = {}
   const key = minting.keys.current;
   const token = signJws(payloadOf(minting, identity, login), key);
   if (token.length > LONGEST_TOKEN) {
-    throw new TypeError(`a token of ${token.length} bytes is too long (at most ${LONGEST_TOKEN}): put fewer or shorter claims, scopes and roles into it`);
+    throw new TypeError(
+      `a token of ${token.length} bytes is too long (at most ${LONGEST_TOKEN}): put fewer or shorter claims, scopes and roles into it`,
+    );
   }
   const verified = verifiedToken(readBack(token), key.kid, minting);
   return { token, jti: verified.jti, expiresAt: verified.expiresAt, verified };

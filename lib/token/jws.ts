@@ -59,11 +59,13 @@ export function signJws(claims: Claims, { kid, alg, key }: Key): string {
 function readHeader(header: Claims): Jws['header'] {
   const { alg, kid, typ } = header;
   // What a critical extension means we do not know (RFC 7515, 4.1.11; RFC 7797, 7), and nothing is inflated (RFC 8725, 3.6).
-  if ('crit' in header || 'b64' in header || 'zip' in header) throw new InvalidToken('malformed', 'an extension is used');
+  if ('crit' in header || 'b64' in header || 'zip' in header)
+    throw new InvalidToken('malformed', 'an extension is used');
   if (typeof alg !== 'string') throw new InvalidToken('malformed', 'no algorithm');
   if (typ !== undefined && typeof typ !== 'string') throw new InvalidToken('malformed', 'typ is no string');
   if (kid === undefined) return { alg, ...(typ === undefined ? {} : { typ }) };
-  if (typeof kid !== 'string' || kid.length > LONGEST_KID) throw new InvalidToken('malformed', 'kid is no short string');
+  if (typeof kid !== 'string' || kid.length > LONGEST_KID)
+    throw new InvalidToken('malformed', 'kid is no short string');
   return { alg, kid, ...(typ === undefined ? {} : { typ }) };
 }
 

@@ -40,7 +40,8 @@ function readSecret({ key, alg }: KeyInput, fail: Fail): KeyObject {
   if (key instanceof Uint8Array) return createSecretKey(key);
   const { kty, k } = checkJwk(key, alg, fail);
   if (kty !== 'oct') return fail('takes a secret, not a key pair: give a JWK of kty "oct" or a random string');
-  if (typeof k !== 'string' || Buffer.from(k, 'base64url').toString('base64url') !== k) return fail('has a "k" that is not base64url');
+  if (typeof k !== 'string' || Buffer.from(k, 'base64url').toString('base64url') !== k)
+    return fail('has a "k" that is not base64url');
   return createSecretKey(k, 'base64url');
 }
 
@@ -59,7 +60,10 @@ function readKeyPair({ key, alg, passphrase }: KeyInput, fail: Fail): KeyObject 
 
 function readPem(text: string, passphrase: string | undefined, fail: Fail): KeyObject {
   // Environment variables and config files wrap a PEM in blanks, or write its line breaks as two characters.
-  const pem = text.replace(/^\ufeff/, '').replaceAll('\\n', '\n').trim();
+  const pem = text
+    .replace(/^\ufeff/, '')
+    .replaceAll('\\n', '\n')
+    .trim();
   if (!/^-----BEGIN [A-Z0-9 ]+-----/m.test(pem)) {
     return fail('takes a PEM, a JWK or a KeyObject: a bare string is a secret only under HS256, HS384 and HS512');
   }
@@ -76,9 +80,9 @@ function readPem(text: string, passphrase: string | undefined, fail: Fail): KeyO
 function checkJwk(key: object, alg: string, fail: Fail): JsonWebKey {
   const jwk = key as JsonWebKey;
   if (typeof jwk.kty !== 'string') return fail('takes a PEM, a JWK (with "kty") or a KeyObject');
-  if (jwk['alg'] !== undefined && algorithmNamed(jwk['alg']) !== alg) return fail(`is a JWK for another "alg"`);
-  if (jwk['use'] !== undefined && jwk['use'] !== 'sig') return fail('is a JWK whose "use" is not "sig"');
-  const operations: unknown = jwk['key_ops'];
+  if (jwk.alg !== undefined && algorithmNamed(jwk.alg) !== alg) return fail(`is a JWK for another "alg"`);
+  if (jwk.use !== undefined && jwk.use !== 'sig') return fail('is a JWK whose "use" is not "sig"');
+  const operations: unknown = jwk.key_ops;
   if (operations === undefined) return jwk;
   const needed = jwk.kty === 'oct' || 'd' in jwk ? ['sign', 'verify'] : ['verify'];
   const permitted = Array.isArray(operations) && needed.some((operation) => operations.includes(operation));

@@ -3,8 +3,19 @@ import type { Claims } from '../auth.ts';
 
 /** The JWS algorithms the suite knows (RFC 7518, section 3.1; RFC 8037). There is no `none`. */
 export type Alg =
-  | 'HS256' | 'HS384' | 'HS512' | 'RS256' | 'RS384' | 'RS512' | 'PS256' | 'PS384' | 'PS512'
-  | 'ES256' | 'ES384' | 'ES512' | 'EdDSA';
+  | 'HS256'
+  | 'HS384'
+  | 'HS512'
+  | 'RS256'
+  | 'RS384'
+  | 'RS512'
+  | 'PS256'
+  | 'PS384'
+  | 'PS512'
+  | 'ES256'
+  | 'ES384'
+  | 'ES512'
+  | 'EdDSA';
 
 /** A key under its name. It serves one algorithm, whatever a token says. */
 export interface Key {
@@ -80,5 +91,7 @@ export function isSigningKeys(keys: unknown): keys is SigningKeys {
 export function checkSigningKeys(factory: string, keys: unknown): asserts keys is SigningKeys {
   if (!isSigningKeys(keys)) throw new TypeError(`${factory}: "keys" must come from localKeys([{ kid, alg, key }])`);
   if (keys.current.key.type !== 'public') return;
-  throw new TypeError(`${factory}: the first key signs, and "${keys.current.kid}" is public only: put a private key first`);
+  throw new TypeError(
+    `${factory}: the first key signs, and "${keys.current.kid}" is public only: put a private key first`,
+  );
 }

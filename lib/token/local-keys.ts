@@ -62,7 +62,9 @@ function checkTogether(keys: readonly Key[]): void {
     kids.add(kid);
   }
   if (new Set(keys.map(({ alg }) => isSymmetric(alg))).size > 1) {
-    throw new TypeError('localKeys: secrets (HS256, …) and key pairs do not go together: keep two sets, with an issuer each');
+    throw new TypeError(
+      'localKeys: secrets (HS256, …) and key pairs do not go together: keep two sets, with an issuer each',
+    );
   }
 }
 
@@ -73,7 +75,9 @@ function checkHalves(keys: readonly Key[], verifying: readonly Key[]): void {
     try {
       checkSignature(parseJws(signJws({}, key)), verifying[index] as Key);
     } catch {
-      throw new TypeError(`localKeys: the halves of "${key.kid}" do not belong together; ${ALGORITHMS[key.alg].recipe}`);
+      throw new TypeError(
+        `localKeys: the halves of "${key.kid}" do not belong together; ${ALGORITHMS[key.alg].recipe}`,
+      );
     }
   });
 }

@@ -41,7 +41,9 @@ export function weakness(secret: Uint8Array): string | undefined {
   const text = Buffer.from(secret).toString('latin1').trim().toLowerCase();
   const unit = text.slice(0, period(text));
   if (FAMOUS.has(unit)) return 'is given a secret that everybody knows from examples';
-  const steady = secret.every((byte, index) => index < 2 || byte - at(secret, index - 1) === at(secret, 1) - at(secret, 0));
+  const steady = secret.every(
+    (byte, index) => index < 2 || byte - at(secret, index - 1) === at(secret, 1) - at(secret, 0),
+  );
   return unit.length < SHORTEST_PERIOD || steady ? 'is given a secret that only repeats itself' : undefined;
 }
 

@@ -2,13 +2,21 @@ import { readOptions } from '../options.ts';
 import type { TrustedIssuer } from './keys.ts';
 
 /** The names of a trusted issuer's options, for factories that take them among their own. */
-export const TRUSTED_ISSUER_OPTIONS = ['issuer', 'audience', 'keys', 'types', 'claims', 'accepts'] as const satisfies readonly (keyof TrustedIssuer)[];
+export const TRUSTED_ISSUER_OPTIONS = [
+  'issuer',
+  'audience',
+  'keys',
+  'types',
+  'claims',
+  'accepts',
+] as const satisfies readonly (keyof TrustedIssuer)[];
 
 /** Throws a TypeError in the factory's name that says what to write instead. */
 export function checkTrustedIssuer(factory: string, issuer: TrustedIssuer): void {
   const options = readOptions(factory, issuer, TRUSTED_ISSUER_OPTIONS);
   options.text('issuer');
-  if (!isNames(issuer.audience)) options.fail('"audience" must be given: who the tokens must be meant for, a string or several');
+  if (!isNames(issuer.audience))
+    options.fail('"audience" must be given: who the tokens must be meant for, a string or several');
   if (typeof (issuer.keys as Partial<TrustedIssuer['keys']> | undefined)?.find !== 'function') {
     options.fail('"keys" must be given: localKeys([{ kid, alg, key }]) or remoteKeys(url, { algorithms })');
   }

@@ -48,7 +48,7 @@ export function tokenVerifier(settings: { readonly issuers: readonly TrustedIssu
 
   function examine(token: string): VerifiedToken | Promise<VerifiedToken> {
     const jws = parseJws(token);
-    const issuer = issuers.get(jws.payload['iss']);
+    const issuer = issuers.get(jws.payload.iss);
     if (issuer === undefined) throw new InvalidToken('bad_claim', 'iss');
     const asked = keyAsked(jws);
     return after(findKey(issuer, asked), (key) => {
@@ -73,7 +73,9 @@ export function tokenVerifier(settings: { readonly issuers: readonly TrustedIssu
 }
 
 // The unverified `iss` only picks from this Map: nothing else is done by a claim before its signature is proved.
-function issuersByName(settings: { readonly issuers: readonly TrustedIssuer[] } & TimeLimits): ReadonlyMap<unknown, Issuer> {
+function issuersByName(
+  settings: { readonly issuers: readonly TrustedIssuer[] } & TimeLimits,
+): ReadonlyMap<unknown, Issuer> {
   const issuers = new Map<unknown, Issuer>();
   for (const trusted of settings.issuers) {
     if (issuers.has(trusted.issuer)) throw new TypeError(`the issuer "${trusted.issuer}" is given twice: give it once`);

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { must, root, runNode } from './command.mjs';
 
@@ -17,9 +17,13 @@ function build({ project, output, sources }) {
   const done = changedAt(output);
   if (done > 0 && done >= Math.max(...sources.map(changedAt))) return;
   console.log(`Building ${output} …`);
-  // What was renamed or removed must not live on in the package.
+  // Beside it first, then in its place as a whole: what was interrupted must not pass for built, nor what was renamed or
+  // removed live on in the package.
+  const fresh = `build/fresh-${process.pid}`;
+  const code = runNode('node_modules/typescript/bin/tsc', '-p', project, '--noEmitOnError', '--outDir', fresh);
+  must(code, `${output} could not be built.`);
   rmSync(join(root, output), { recursive: true, force: true });
-  must(runNode('node_modules/typescript/bin/tsc', '-p', project, '--noEmitOnError'), `${output} could not be built.`);
+  renameSync(join(root, fresh), join(root, output));
 }
 
 /**

@@ -32,8 +32,13 @@ export type RedisClient = RedisClientType<any, any, any, any, any>;
 export async function startRedis(options: { readonly args?: readonly string[] } = {}): Promise<RedisServer> {
   const args = options.args ?? [];
   const folder = await mkdtemp(join(tmpdir(), 'portcullis-redis-'));
-  const port = await startSomewhere((candidate) => launch(candidate, folder, args));
-  return serverOf(port.running, port.port, folder, args);
+  try {
+    const { port, running } = await startSomewhere((candidate) => launch(candidate, folder, args));
+    return serverOf(running, port, folder, args);
+  } catch (error) {
+    await rm(folder, { recursive: true });
+    throw error;
+  }
 }
 
 interface Running {
@@ -96,7 +101,7 @@ async function launch(port: number, folder: string, args: readonly string[]): Pr
   const server = spawn('redis-server', [...ours, ...args], { stdio: ['ignore', 'pipe', 'ignore'] });
   await readyToAccept(server);
   const process = server as Running['process'];
-  return { process, callOff: endWithUs(process.pid) };
+  return { process, callOff: endWithUs(process.pid, folder) };
 }
 
 function readyToAccept(server: ChildProcess): Promise<void> {

@@ -20,6 +20,8 @@ export interface OptionReader<Options> {
   text<Name extends keyof Options & string>(name: Name): string;
   /** A function, or nothing. */
   optionalFunction<Name extends keyof Options & string>(name: Name): Options[Name] | undefined;
+  /** True or false. */
+  flag<Name extends keyof Options & string>(name: Name, fallback: boolean): boolean;
   /** Throws a TypeError in the factory's name. */
   fail(complaint: string): never;
 }
@@ -49,6 +51,11 @@ export function readOptions<Options extends object>(
       const value = options[name];
       if (typeof value !== 'string' || value === '') fail(`"${name}" must be given, as a string`);
       return value as string;
+    },
+    flag(name, fallback) {
+      const value: unknown = options[name] ?? fallback;
+      if (typeof value !== 'boolean') fail(`"${name}" must be true or false`);
+      return value as boolean;
     },
     optionalFunction(name) {
       const value = options[name];

@@ -1,6 +1,9 @@
 /** 128 bits as a string of 16 Latin-1 characters. */
 export type Id = string;
 
+/** As long as an id can be held: until the year 2106. */
+export const FOREVER = 0xffff_ffff * 1000;
+
 const SHARDS = 256;
 const LEAST = 8;
 const WORDS = 5;
@@ -41,7 +44,7 @@ export class IdTable {
     const shard = this.#roomFor(id.charCodeAt(0));
     const slot = find(shard, id);
     const at = slot * WORDS;
-    const expiry = Math.min(Math.ceil(expiresAt / 1000), 0xffff_ffff);
+    const expiry = Math.ceil(Math.min(expiresAt, FOREVER) / 1000);
     const stands = shard.slots[at + 4] as number;
     shard.rounds[slot] = round;
     if (stands >= expiry) return false;

@@ -16,6 +16,10 @@ const SETTLING = 5;
 
 const APPEND_LENGTH = 500;
 
+// A token may live a day where nobody says otherwise, and be taken a minute longer.
+const LEEWAY = 60_000;
+const DEFAULT_LIFETIME = 86_400_000 + LEEWAY;
+
 export interface ReplicaSettings {
   /** Milliseconds without proof after which nothing known is trusted any more. */
   readonly maxStaleness: number;
@@ -36,6 +40,7 @@ export class Replica {
   readonly #settings: ReplicaSettings;
   readonly #freshFor: number;
   readonly #beatEvery: number;
+  #lifetime = DEFAULT_LIFETIME;
   readonly #owed = new Map<string, LogEntry>();
   #place: LogPlace | undefined;
   /** When the last proof was asked for, by both clocks: one of them stands still while a machine sleeps. */
@@ -55,6 +60,7 @@ export class Replica {
     this.#settings = settings;
     this.#freshFor = Math.min(FRESH_FOR, settings.maxStaleness / 2);
     this.#beatEvery = Math.min(BEAT_EVERY, settings.maxStaleness / 4);
+    log.expectLifetime(this.#lifetime);
     void this.#beat();
   }
 
@@ -91,10 +97,13 @@ export class Replica {
   }
 
   /** Takes back `entries`, and what was issued until now under the cut-offs' names; resolves when the clock has passed it. */
-  async revokeUntilNow(cutOffs: readonly string[], entries: readonly LogEntry[], keptFor: number): Promise<void> {
+  async revokeUntilNow(cutOffs: readonly string[], entries: readonly LogEntry[]): Promise<void> {
     for (const entry of entries) this.#owe(entry);
     const dated = (instant: number): LogEntry[] =>
-      cutOffs.map((name) => ({ member: `${name}:${Math.floor(instant)}`, expiresAt: Math.ceil(instant + keptFor) }));
+      cutOffs.map((name) => ({
+        member: `${name}:${Math.floor(instant)}`,
+        expiresAt: Math.ceil(instant + this.#lifetime),
+      }));
     const before = dated(this.clock.now());
     try {
       const instant = await this.#log.append([...cutOffs.map((cutOff): Append => ({ cutOff })), ...entries]);
@@ -106,8 +115,10 @@ export class Replica {
     }
   }
 
+  /** Says that a token here may live as long as this, in milliseconds: so long a cut-off is kept. */
   expectLifetime(lifetime: number): void {
-    this.#log.expectLifetime(lifetime);
+    this.#lifetime = Math.max(this.#lifetime, lifetime + LEEWAY);
+    this.#log.expectLifetime(this.#lifetime);
   }
 
   async close(): Promise<void> {
@@ -160,9 +171,12 @@ export class Replica {
     this.#listening = true;
     try {
       if (await this.#log.listen(() => this.#ring())) return;
-      process.emitWarning('Redis cannot push revocations on this connection (RESP2, or no right to the channel): asking every 50 ms', {
-        code: 'PORTCULLIS_POLLING',
-      });
+      process.emitWarning(
+        'Redis cannot push revocations on this connection (RESP2, or no right to the channel): asking every 50 ms',
+        {
+          code: 'PORTCULLIS_POLLING',
+        },
+      );
       this.#polling = setInterval(() => this.#ring(), POLL_EVERY).unref();
     } catch (error) {
       this.#listening = false;
@@ -234,12 +248,14 @@ export class Replica {
       let from: string | undefined;
       do {
         const page = await this.#log.page(from);
-        if (page.epoch !== epoch) throw new StoreUnavailable(new Error('the log of revocations was lost while it was read'));
+        if (page.epoch !== epoch)
+          throw new StoreUnavailable(new Error('the log of revocations was lost while it was read'));
         for (const entry of page.entries) this.#learn(entry);
         from = page.next;
       } while (from !== undefined);
       const proof = await this.#readNews();
-      if (proof === undefined) throw new StoreUnavailable(new Error('the log of revocations changed while it was read'));
+      if (proof === undefined)
+        throw new StoreUnavailable(new Error('the log of revocations changed while it was read'));
       await this.#repair();
       return proof;
     } catch (error) {
@@ -250,7 +266,8 @@ export class Replica {
 
   async #repair(): Promise<void> {
     const lacking = [...this.revocations.unheard()];
-    for (let at = 0; at < lacking.length; at += APPEND_LENGTH) await this.#log.append(lacking.slice(at, at + APPEND_LENGTH));
+    for (let at = 0; at < lacking.length; at += APPEND_LENGTH)
+      await this.#log.append(lacking.slice(at, at + APPEND_LENGTH));
   }
 
   #report(): void {

@@ -64,7 +64,8 @@ export class Revocations {
   /** Takes in what the log says, or what is about to be said to it. What is none of ours is passed over. */
   learn(entry: LogEntry): void {
     const revocation = revocationOf(entry);
-    if (revocation !== undefined && revocation.expiresAt > this.#now() && this.#keep(revocation)) this.#alarm(revocation.id);
+    if (revocation !== undefined && revocation.expiresAt > this.#now() && this.#keep(revocation))
+      this.#alarm(revocation.id);
   }
 
   /** Begins to compare with the log: `unheard` is then what the log has not told since. */
@@ -135,7 +136,10 @@ export class Revocations {
       this.#cutOffs.set(id, { instant, expiresAt, round: this.#round });
       return true;
     }
-    if (stands.instant === instant) stands.round = this.#round;
+    if (stands.instant === instant) {
+      stands.round = this.#round;
+      stands.expiresAt = Math.max(stands.expiresAt, expiresAt);
+    }
     return false;
   }
 

@@ -15,7 +15,9 @@ export class StoreClock {
   measure(clock: number, sentAt: number, receivedAt: number): void {
     const sample = { offset: clock - (sentAt + receivedAt) / 2, roundTrip: receivedAt - sentAt };
     // A clock that jumped, or another server's: what was measured before says nothing any more.
-    const agrees = this.#samples.every((old) => Math.abs(old.offset - sample.offset) <= old.roundTrip + sample.roundTrip + 1);
+    const agrees = this.#samples.every(
+      (old) => Math.abs(old.offset - sample.offset) <= old.roundTrip + sample.roundTrip + 1,
+    );
     this.#samples = agrees ? [...this.#samples.slice(1 - SAMPLES), sample] : [sample];
     this.#offset = this.#samples.reduce((best, one) => (one.roundTrip < best.roundTrip ? one : best)).offset;
   }

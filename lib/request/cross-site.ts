@@ -84,3 +84,8 @@ function likelyOrigin(value: unknown): string {
   const isWeb = url?.protocol === 'https:' || url?.protocol === 'http:';
   return `"${isWeb && !url.host.includes('*') ? url.origin : 'https://app.example'}"`;
 }
+
+/** Whether the request asks for a WebSocket: a GET that a page of any site may send, and that then acts with our cookies. */
+export function isUpgrade(req: IncomingMessage): boolean {
+  return req.headers.upgrade !== undefined;
+}

@@ -114,7 +114,10 @@ export class MemoryLogins implements LoginStore {
   async list(subject: string): Promise<readonly LoginRecord[]> {
     const logins = [...(this.#subjects.get(subject)?.keys() ?? [])].flatMap((sid) => this.#login(sid) ?? []);
     // Of two of one millisecond, the one opened last stands last in the index.
-    return logins.map(recordOf).reverse().sort((a, b) => b.createdAt - a.createdAt);
+    return logins
+      .map(recordOf)
+      .reverse()
+      .sort((a, b) => b.createdAt - a.createdAt);
   }
 
   async createRow(id: string, row: string, life: number): Promise<boolean> {

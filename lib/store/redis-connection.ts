@@ -48,7 +48,10 @@ export class RedisCommands {
   constructor(client: RedisConnection, timeout: number) {
     this.client = client;
     this.#send = sender(client);
-    this.#deadline = new Deadline(timeout, () => new StoreUnavailable(new Error(`Redis did not answer in ${timeout} ms`)));
+    this.#deadline = new Deadline(
+      timeout,
+      () => new StoreUnavailable(new Error(`Redis did not answer in ${timeout} ms`)),
+    );
   }
 
   /** Runs a script over keys of one slot. */

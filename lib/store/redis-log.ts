@@ -6,10 +6,6 @@ import { APPEND, PAGE, READ } from './redis-scripts.ts';
 
 const PAGE_LENGTH = 1_000;
 
-// Tokens may live a day where nobody says otherwise, and clocks may differ by a minute.
-const DEFAULT_LIFETIME = 86_400_000;
-const LEEWAY = 60_000;
-
 // At most this many entries are written by one script, so that it stays short.
 const APPEND_LENGTH = 500;
 
@@ -17,7 +13,7 @@ const APPEND_LENGTH = 500;
 export function redisLog(commands: RedisCommands, prefix: string): RevocationLog {
   const keys = { set: `${prefix}{log}:set`, news: `${prefix}{log}:news`, beat: `${prefix}{log}:beat` };
   const bell = `${prefix}bell`;
-  let lifetime = DEFAULT_LIFETIME + LEEWAY;
+  let lifetime = 0;
   let hearing: (() => void) | undefined;
   let subscribed: (() => void) | undefined;
 
@@ -88,7 +84,7 @@ export function redisLog(commands: RedisCommands, prefix: string): RevocationLog
     page,
     listen,
     expectLifetime(expected) {
-      lifetime = Math.max(lifetime, expected + LEEWAY);
+      lifetime = Math.max(lifetime, expected);
     },
     async close() {
       if (hearing !== undefined) commands.client.off('ready', hearing);

@@ -14,7 +14,8 @@ export function redisLogins(commands: RedisCommands, prefix: string): LoginStore
   const recordKey = (sid: string) => `${prefix}login:{${sid}}`;
   const rowKey = (sid: string) => `${prefix}row:{${sid}}`;
   // Hashed, for a subject is user text: it could close the hash tag, or be very long.
-  const indexKey = (subject: string) => `${prefix}subject:{${createHash('sha256').update(subject).digest('base64url')}}`;
+  const indexKey = (subject: string) =>
+    `${prefix}subject:{${createHash('sha256').update(subject).digest('base64url')}}`;
 
   async function index(subject: string) {
     const reply: string[] = await commands.command(indexKey(subject), 'ZRANGE', indexKey(subject), 0, -1, 'WITHSCORES');
@@ -48,9 +49,21 @@ export function redisLogins(commands: RedisCommands, prefix: string): LoginStore
       const endsAt = createdAt + absolute;
       const family = login.mode === 'hybrid' ? 1 : 0;
       const who = JSON.stringify(facts);
-      const opened = await commands.run(OPEN, [recordKey(sid), rowKey(sid)], [who, createdAt, idle, endsAt, row, family]);
+      const opened = await commands.run(
+        OPEN,
+        [recordKey(sid), rowKey(sid)],
+        [who, createdAt, idle, endsAt, row, family],
+      );
       if (opened !== 1) return undefined;
-      return { sid, ...facts, idle, createdAt, lastSeenAt: createdAt, endsAt, expiresAt: createdAt + Math.min(idle, absolute) };
+      return {
+        sid,
+        ...facts,
+        idle,
+        createdAt,
+        lastSeenAt: createdAt,
+        endsAt,
+        expiresAt: createdAt + Math.min(idle, absolute),
+      };
     },
 
     async rotate({ sid, generation, grace, soft }: RotationRequest): Promise<Rotation> {
@@ -100,7 +113,10 @@ function pairs(flat: readonly string[] | readonly (readonly [string, unknown])[]
   return Array.from({ length: flat.length / 2 }, (_, at) => [flat[2 * at] as string, flat[2 * at + 1]] as const);
 }
 
-async function inBatches<Item, Result>(items: readonly Item[], work: (item: Item) => Promise<Result>): Promise<Result[]> {
+async function inBatches<Item, Result>(
+  items: readonly Item[],
+  work: (item: Item) => Promise<Result>,
+): Promise<Result[]> {
   const results: Result[] = [];
   for (let at = 0; at < items.length; at += BATCH) {
     results.push(...(await Promise.all(items.slice(at, at + BATCH).map(work))));

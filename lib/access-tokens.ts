@@ -1,0 +1,118 @@
+import type { Auth } from './auth.ts';
+import { InvalidToken } from './errors.ts';
+import type { StoreParts } from './login/auth-store.ts';
+import { keepEvidence } from './login/evidence.ts';
+import { idOf } from './login/revocation.ts';
+import type { Evidence } from './login/revocations.ts';
+import type { TimeLimits } from './token/claims.ts';
+import type { TrustedIssuer } from './token/keys.ts';
+import { tokenVerifier, type VerifiedToken } from './token/verifier.ts';
+
+type Eventually<Value> = Value | Promise<Value>;
+
+export interface AccessTokensSettings extends TimeLimits {
+  readonly mode: 'jwt' | 'hybrid';
+  readonly issuers: readonly TrustedIssuer[];
+  /** Where revocations are known; without it nothing is revocable. */
+  readonly parts: StoreParts | undefined;
+}
+
+/** Access tokens: verified, and not taken back. In the common case without waiting for anything. */
+export interface AccessTokens {
+  /** Who a token speaks for. Throws (or rejects with) `InvalidToken`; `StoreUnavailable` if revocations are not known. */
+  judge(token: string): Eventually<Auth>;
+  /** The same for a token just minted. */
+  admit(verified: VerifiedToken): Auth;
+  /** Whose login a token belongs to, be it expired or revoked: for logout. Throws `InvalidToken` for a forged one. */
+  loginOf(token: string): Promise<{ readonly subject: string; readonly sid: string } | undefined>;
+}
+
+/** What is kept with a verified token. */
+interface Facts {
+  readonly auth: Auth;
+  readonly evidence: Evidence;
+  /** Whether the store was told that this token's refresh generation is in use. */
+  told: boolean;
+}
+
+export function accessTokens({ mode, parts, ...settings }: AccessTokensSettings): AccessTokens {
+  const verifier = tokenVerifier(settings);
+  const known = new WeakMap<VerifiedToken, Facts>();
+
+  function factsOf(verified: VerifiedToken): Facts {
+    const kept = known.get(verified);
+    if (kept !== undefined) return kept;
+    const evidence = evidenceOf(verified, settings.leeway);
+    // The first generation replaces none: there is nothing to tell.
+    const facts = { auth: authOf(mode, verified), evidence, told: !verified.generation };
+    keepEvidence(facts.auth, evidence);
+    known.set(verified, facts);
+    return facts;
+  }
+
+  function judgeVerified(verified: VerifiedToken): Eventually<Auth> {
+    const facts = factsOf(verified);
+    if (parts === undefined) return facts.auth;
+    if (parts.replica.fresh) return unlessRevoked(parts, verified, facts);
+    return parts.replica.settle().then(() => unlessRevoked(parts, verified, facts));
+  }
+
+  return {
+    judge: (token) => after(verifier.verify(token), judgeVerified),
+    admit: (verified) => factsOf(verified).auth,
+    async loginOf(token) {
+      const { subject, sid, generation } = await verifier.verifyExpired(token);
+      return sid === undefined || generation === undefined ? undefined : { subject, sid };
+    },
+  };
+}
+
+function unlessRevoked({ replica, logins }: StoreParts, verified: VerifiedToken, facts: Facts): Auth {
+  if (replica.revocations.reach(facts.evidence)) throw new InvalidToken('revoked');
+  if (!facts.told) {
+    facts.told = true;
+    // In passing: if it fails, the next token of this generation says it again.
+    logins.store.seen(verified.sid as string, verified.generation as number).catch(() => {
+      facts.told = false;
+    });
+  }
+  return facts.auth;
+}
+
+function evidenceOf(verified: VerifiedToken, leeway: number): Evidence {
+  const { issuer, subject, jti, sid, generation, kid, issuedAt, stamp } = verified;
+  const ours = sid !== undefined && generation !== undefined;
+  return {
+    token: idOf.token(issuer, jti),
+    key: idOf.key(issuer, kid),
+    // A login's tokens end with it, by its sid; who begins after everything of the subject was taken back lives.
+    ...(ours
+      ? { login: idOf.login(sid) }
+      : { subjects: [idOf.subject(issuer, subject), idOf.subject(undefined, subject)] }),
+    issuedAt,
+    ...(stamp === undefined ? {} : { stamp }),
+    leeway,
+  };
+}
+
+function authOf(mode: 'jwt' | 'hybrid', verified: VerifiedToken): Auth {
+  const { issuer, subject, jti, sid, generation, scopes, roles, authenticatedAt, issuedAt, expiresAt, claims } =
+    verified;
+  return Object.freeze({
+    mode,
+    subject,
+    issuer,
+    ...(sid === undefined || generation === undefined ? {} : { sid }),
+    jti,
+    scopes,
+    roles,
+    ...(authenticatedAt === undefined ? {} : { authenticatedAt: new Date(authenticatedAt) }),
+    issuedAt: new Date(issuedAt),
+    expiresAt: new Date(expiresAt),
+    claims,
+  });
+}
+
+function after<A, B>(value: Eventually<A>, next: (value: A) => Eventually<B>): Eventually<B> {
+  return value instanceof Promise ? value.then(next) : next(value);
+}

@@ -1,0 +1,37 @@
+import type { Auth, Login } from '../auth.ts';
+import type { LoginRecord } from '../store/ports.ts';
+import { keepEvidence } from './evidence.ts';
+import { idOf } from './revocation.ts';
+
+/** A login as its owner may see it. */
+export function loginFrom(record: LoginRecord): Login {
+  const { sid, mode, subject, createdAt, lastSeenAt, expiresAt, ip, userAgent } = record;
+  return {
+    sid,
+    mode,
+    subject,
+    createdAt: new Date(createdAt),
+    lastSeenAt: new Date(lastSeenAt),
+    expiresAt: new Date(expiresAt),
+    ...(ip === undefined ? {} : { ip }),
+    ...(userAgent === undefined ? {} : { userAgent }),
+  };
+}
+
+/** Who a session speaks for. */
+export function authFrom(record: LoginRecord): Auth {
+  const { sid, subject, identity, createdAt, expiresAt } = record;
+  const auth: Auth = Object.freeze({
+    mode: 'session',
+    subject,
+    sid,
+    scopes: Object.freeze([...identity.scopes]),
+    roles: Object.freeze([...identity.roles]),
+    authenticatedAt: new Date(identity.authenticatedAt),
+    issuedAt: new Date(createdAt),
+    expiresAt: new Date(expiresAt),
+    claims: Object.freeze(Object.assign(Object.create(null), identity.claims)),
+  });
+  keepEvidence(auth, { login: idOf.login(sid), issuedAt: createdAt, leeway: 0 });
+  return auth;
+}

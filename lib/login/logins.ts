@@ -1,0 +1,101 @@
+import type { Audit } from '../audit.ts';
+import { tell } from '../audit.ts';
+import { InvalidToken } from '../errors.ts';
+import type { LogEntry, LoginRecord, LoginStore, NewLogin } from '../store/ports.ts';
+import type { Replica } from './replica.ts';
+import { entryOf, idOf, memberOf } from './revocation.ts';
+
+// An access token may live an hour, and a clock be a minute off: its login's revocation is known at least that long.
+const LONGEST_ACCESS = 3_600_000;
+const LEEWAY = 60_000;
+
+/** Logins, opened and ended. Whatever ends one goes through here: first the log, so that every process knows, then the record. */
+export class Logins {
+  readonly store: LoginStore;
+  readonly #replica: Replica;
+  readonly #audits: ReadonlySet<Audit>;
+
+  constructor(store: LoginStore, replica: Replica, audits: ReadonlySet<Audit>) {
+    this.store = store;
+    this.#replica = replica;
+    this.#audits = audits;
+  }
+
+  /**
+   * Opens a login, in the place of `previous`; with `atMost`, the subject's oldest beyond that many end. Rejects if it
+   * could not be stored, or was ended while it was opened; then nothing of it stays.
+   */
+  async open(login: NewLogin, row: string | undefined, { previous, atMost }: Opening): Promise<LoginRecord> {
+    try {
+      const record = await this.store.open(login, row);
+      if (record === undefined) throw new InvalidToken('revoked', 'the login was ended while it was opened');
+      if (previous !== undefined) await this.end(previous);
+      if (atMost !== undefined) await this.#endOldest(login.subject, atMost);
+      return record;
+    } catch (error) {
+      this.#abandon(login);
+      throw error;
+    }
+  }
+
+  /** Ends one login of a subject; false if the subject has no such login. */
+  async end({ subject, sid }: { readonly subject: string; readonly sid: string }): Promise<boolean> {
+    const endsAt = await this.store.endOf(subject, sid);
+    if (endsAt === undefined) return false;
+    const { login } = await this.store.find(sid);
+    await this.#replica.revoke([this.#entry(sid, endsAt, login?.idle)]);
+    await this.store.end(subject, [{ sid, endsAt }]);
+    return true;
+  }
+
+  /** Ends what stands under a sid, whosever it is: a login, or a lone row. */
+  async endRow(sid: string): Promise<void> {
+    const { login } = await this.store.find(sid);
+    if (login === undefined) await this.store.dropRow(sid);
+    else if (await this.end(login)) tell(this.#audits, { type: 'revoked', subject: login.subject, sid });
+  }
+
+  /** Ends a family that the store has ended already, because a spent token of it came back. */
+  async endReused({ subject, sid, endsAt, idle }: LoginRecord): Promise<void> {
+    await this.#replica.revoke([this.#entry(sid, endsAt, idle)]);
+    await this.store.end(subject, [{ sid, endsAt }]);
+  }
+
+  /** Ends all logins of a subject but `except`, and takes back what was issued to it until now, by `issuer` or anyone. */
+  async endAll(subject: string, issuer: string | undefined, except: string | undefined): Promise<void> {
+    const doomed = (await this.store.index(subject)).filter(({ sid }) => sid !== except);
+    const entries = doomed.map(({ sid, endsAt }) => this.#entry(sid, endsAt, undefined));
+    await this.#replica.revokeUntilNow([memberOf('subject', idOf.subject(issuer, subject))], entries);
+    await this.store.end(subject, doomed);
+  }
+
+  /** Whether this login was taken back, as far as this process knows. */
+  isRevoked(sid: string): boolean {
+    return this.#replica.revocations.reach({ login: idOf.login(sid), issuedAt: 0, leeway: 0 });
+  }
+
+  async #endOldest(subject: string, atMost: number): Promise<void> {
+    const standing = await this.store.list(subject);
+    for (const { sid } of standing.slice(atMost)) {
+      if (await this.end({ subject, sid })) tell(this.#audits, { type: 'revoked', subject, sid });
+    }
+  }
+
+  // Unused, it ends after its idle time; used, the log is asked first, where this entry stands till then.
+  #entry(sid: string, endsAt: number, idle: number | undefined): LogEntry {
+    const unused = this.#replica.clock.now() + Math.max(idle ?? Number.POSITIVE_INFINITY, LONGEST_ACCESS);
+    const expiresAt = Math.ceil(Math.max(Math.min(endsAt, unused), this.#replica.clock.now()) + LEEWAY);
+    return entryOf({ kind: 'login', id: idOf.login(sid), expiresAt });
+  }
+
+  // Nobody holds its secret: left over, it would only stand in the list of devices until it is idle.
+  #abandon({ subject, sid, absolute }: NewLogin): void {
+    const endsAt = Math.ceil(this.#replica.clock.now() + absolute);
+    this.store.end(subject, [{ sid, endsAt }]).catch(() => undefined);
+  }
+}
+
+export interface Opening {
+  readonly previous?: { readonly subject: string; readonly sid: string } | undefined;
+  readonly atMost?: number | undefined;
+}

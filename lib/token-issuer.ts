@@ -1,0 +1,52 @@
+import type { Identity } from './auth.ts';
+import { type AuthStore, partsOf, type StoreParts } from './login/auth-store.ts';
+import { idOf } from './login/revocation.ts';
+import { type Duration, readOptions } from './options.ts';
+import { mint } from './token/issuer.ts';
+import { checkSigningKeys, type SigningKeys } from './token/keys.ts';
+
+export interface TokenIssuerOptions {
+  readonly keys: SigningKeys;
+  readonly issuer: string;
+  readonly audience: string;
+  readonly lifetime: Duration;
+  /** Lets a token issued just after `revokeSubject` be told from one issued just before: it is stamped with Redis' clock. */
+  readonly store?: AuthStore;
+}
+
+/**
+ * Issues access tokens outside a login: for a service, a job, a downstream call, a test. What it returns throws a TypeError
+ * for an identity that cannot stand in a token, and an Error once the signing key was revoked.
+ */
+export function tokenIssuer(options: TokenIssuerOptions): (identity: Identity) => string {
+  const reader = readOptions('tokenIssuer', options, ['keys', 'issuer', 'audience', 'lifetime', 'store']);
+  checkSigningKeys('tokenIssuer', options.keys);
+  const { keys, store } = options;
+  if (options.lifetime === undefined) reader.fail(`"lifetime" must be given, such as '5m'`);
+  const lifetime = reader.duration('lifetime', '5m');
+  const minting = { keys, issuer: reader.text('issuer'), audience: reader.text('audience'), lifetime };
+  const parts = store === undefined ? undefined : partsOf('tokenIssuer', store);
+  parts?.replica.expectLifetime(lifetime);
+  return function issueToken(identity) {
+    if (parts === undefined) return mint(minting, identity).token;
+    demandUnrevoked(parts, minting.issuer, keys);
+    const stamp = stampFor(parts, minting.issuer, identity.subject);
+    return mint(minting, identity, stamp === undefined ? {} : { stamp }).token;
+  };
+}
+
+/** Throws once the signing key was taken back: what it signs would be refused everywhere. */
+function demandUnrevoked({ replica }: StoreParts, issuer: string, keys: SigningKeys): void {
+  const { kid } = keys.current;
+  if (!replica.revocations.keyRevoked(issuer, kid)) return;
+  throw new Error(
+    `tokenIssuer: the signing key "${kid}" was revoked: put another in its place with keys.replace([...])`,
+  );
+}
+
+/** Now by Redis' clock, as every process reads it, and after every cut-off known here. */
+function stampFor({ replica }: StoreParts, issuer: string, subject: string): number | undefined {
+  if (!replica.clock.measured) return undefined;
+  const cutOff = replica.revocations.cutOff([idOf.subject(issuer, subject), idOf.subject(undefined, subject)]);
+  return Math.max(Math.floor(replica.clock.now()), cutOff + 1);
+}

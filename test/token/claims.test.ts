@@ -78,6 +78,11 @@ describe('times', () => {
     expect(reason({ exp: (now + 600) * 1_000 })).toBe('bad_claim');
   });
 
+  test('T18: nothing was issued before 1970', () => {
+    expect(reason({ iat: -1 })).toBe('bad_claim');
+    expect(reason({ iat: 0 })).toBe('accepted');
+  });
+
   test('what is both expired and wrong is called wrong: a client must not refresh for it', () => {
     expect(reason({ exp: now - 10, aud: 'other' })).toBe('bad_claim');
     expect(reason({ exp: now - 10 }, { accepts: () => false })).toBe('bad_claim');

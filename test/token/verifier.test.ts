@@ -118,6 +118,15 @@ describe('keys that are found by other means', () => {
     ] as Key[]) {
       expect(() => withFind(() => key).verify(tokenOf(a)), key.alg).toThrow(refusedAs('unknown_key'));
     }
+    const ed = { kid: 'k', alg: 'EdDSA', key: keyFor('EdDSA') } as const;
+    const now = Math.floor(Date.now() / 1000);
+    const misnamed = makeToken(
+      'EdDSA',
+      ed.key,
+      { alg: 'HS256' },
+      { iss: A, aud: 'api', sub: 'u', iat: now, exp: now + 60 },
+    );
+    expect(() => withFind(() => ed).verify(misnamed)).toThrow(refusedAs('unknown_key'));
     const token = makeToken('RS256', rsa, { alg: 'EdDSA' }, { iss: A });
     expect(() => withFind(() => ({ kid: 'k', alg: 'EdDSA', key: rsa })).verify(token)).toThrow(
       refusedAs('unknown_key'),

@@ -21,4 +21,26 @@ export {
   StoreUnavailable,
   Unauthenticated,
 } from './errors.ts';
+export { type RequireAuthOptions, requireAuth, requireRole, requireScope } from './guards.ts';
+export { type HybridAuth, type HybridAuthOptions, hybridAuth, type TokenResponse } from './hybrid-auth.ts';
+export { type JwtAuthOptions, jwtAuth } from './jwt-auth.ts';
+export type { AuthStore } from './login/auth-store.ts';
+export type { LoginModeOptions, ModeOptions } from './mode-options.ts';
 export type { Duration } from './options.ts';
+export type { CookieSettings } from './request/cookie-settings.ts';
+export { type AuthErrorHandlerOptions, authErrorHandler } from './routes/error-handler.ts';
+export { jwksHandler } from './routes/jwks.ts';
+export { type SessionAuthOptions, sessionAuth } from './session-auth.ts';
+export type { RedisConnection } from './store/redis-connection.ts';
+export { memoryStore, type RedisStoreOptions, redisStore } from './stores.ts';
+export type {
+  Alg,
+  Key,
+  KeyInput,
+  Reading,
+  SigningKeys,
+  TrustedIssuer,
+  VerificationKeys,
+} from './token/keys.ts';
+export { localKeys } from './token/local-keys.ts';
+export { type TokenIssuerOptions, tokenIssuer } from './token-issuer.ts';

@@ -1,8 +1,9 @@
 import type { Request } from 'express';
-import type { AuditEvent } from './audit.ts';
-import type { AuthStore } from './login/auth-store.ts';
-import type { Duration } from './options.ts';
+import type { Audit, AuditEvent } from './audit.ts';
+import { type AuthStore, partsOf, type StoreParts } from './login/auth-store.ts';
+import { type Duration, type OptionReader, readOptions } from './options.ts';
 import type { CookieSettings } from './request/cookie-settings.ts';
+import { settleSecrets } from './secrets.ts';
 
 export interface ModeOptions {
   /** Where logins and revocations live: one `redisStore(client)` for the whole suite, or `memoryStore()`. */
@@ -32,4 +33,54 @@ export interface LoginModeOptions extends ModeOptions {
   readonly cookie?: CookieSettings;
   /** The most logins one subject may hold, in all modes; opening another ends the oldest. @default unlimited */
   readonly maxLogins?: number;
+}
+
+/** Those options, settled. Times are milliseconds. */
+export interface LoginModeSettings {
+  readonly required: boolean;
+  readonly audit: Audit | undefined;
+  readonly parts: StoreParts;
+  readonly secrets: readonly string[];
+  readonly idle: number;
+  readonly absolute: number;
+  readonly maxLogins: number | undefined;
+}
+
+const LOGIN_MODE_OPTIONS = [
+  'store',
+  'required',
+  'trustedOrigins',
+  'audit',
+  'secret',
+  'idle',
+  'absolute',
+  'cookie',
+  'maxLogins',
+] as const satisfies readonly (keyof LoginModeOptions)[];
+
+/** Checks the options of a mode that opens logins; `own` are those it has besides. Throws a TypeError in its name. */
+export function settleLoginMode<Options extends LoginModeOptions>(
+  factory: string,
+  options: Options,
+  own: readonly (keyof Options & string)[],
+  defaults: { readonly idle: Duration; readonly absolute: Duration },
+): { readonly reader: OptionReader<Options>; readonly settings: LoginModeSettings } {
+  const reader = readOptions<Options>(factory, options, [...LOGIN_MODE_OPTIONS, ...own]);
+  const { maxLogins } = options;
+  if (maxLogins !== undefined && !(Number.isSafeInteger(maxLogins) && maxLogins >= 1)) {
+    reader.fail('"maxLogins" must be a whole number, 1 or more');
+  }
+  const parts = partsOf(factory, options.store);
+  const audit = reader.optionalFunction('audit');
+  if (audit !== undefined) parts.audits.add(audit);
+  const settings = {
+    required: reader.flag('required', true),
+    audit,
+    parts,
+    secrets: settleSecrets(factory, options.secret),
+    idle: reader.duration('idle', defaults.idle),
+    absolute: reader.duration('absolute', defaults.absolute),
+    maxLogins,
+  };
+  return { reader, settings };
 }

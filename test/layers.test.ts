@@ -7,7 +7,7 @@ import { expect, test } from 'vitest';
 const HOUSE = `
   index.ts
   session-auth.ts | jwt-auth.ts | hybrid-auth.ts | token-issuer.ts | stores.ts
-  guards.ts | routes/ | store/
+  guards.ts | access-tokens.ts | mode-options.ts | routes/ | store/
   request/ | token/ | login/ | session/ | providers/
   auth.ts errors.ts options.ts secrets.ts audit.ts store/ports.ts
 `;

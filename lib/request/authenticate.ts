@@ -19,8 +19,14 @@ export interface Door {
   readonly audit: Audit | undefined;
   /** Who names themselves in a header; undefined if nobody does. */
   explicit?(req: IncomingMessage): Eventually<Auth> | undefined;
-  /** Who a cookie speaks for. Without `res` nothing may be set. */
-  ambient?(req: IncomingMessage, res: ServerResponse | undefined): Eventually<Finding>;
+  /** Who a cookie speaks for. Without a reply nothing may be set. */
+  ambient?(req: IncomingMessage, reply: Reply | undefined): Eventually<Finding>;
+}
+
+/** Where the answer goes, and where an error does. */
+export interface Reply {
+  readonly res: ServerResponse;
+  readonly next: (error?: unknown) => void;
 }
 
 const NOBODY: Finding = {};
@@ -50,7 +56,7 @@ export function authenticate(door: Door): Mode {
       next(error);
     };
     try {
-      const finding = recognise(door, req, res, recognition);
+      const finding = recognise(door, req, { res, next }, recognition);
       if (finding instanceof Promise) finding.then(accept, refuse);
       else accept(finding);
     } catch (error) {
@@ -65,12 +71,7 @@ export function authenticate(door: Door): Mode {
   });
 }
 
-function recognise(
-  door: Door,
-  req: IncomingMessage,
-  res: ServerResponse,
-  recognition: Recognition,
-): Eventually<Finding> {
+function recognise(door: Door, req: IncomingMessage, reply: Reply, recognition: Recognition): Eventually<Finding> {
   const explicit = recognition.explicit ? undefined : door.explicit?.(req);
   if (explicit !== undefined) {
     return after(explicit, (auth) => {
@@ -79,7 +80,7 @@ function recognise(
       return NOBODY;
     });
   }
-  return after(door.ambient?.(req, res) ?? NOBODY, (finding) => {
+  return after(door.ambient?.(req, reply) ?? NOBODY, (finding) => {
     if (finding.auth !== undefined && recognition.auth === undefined) become(req, finding.auth);
     return finding;
   });

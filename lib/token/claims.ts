@@ -9,6 +9,8 @@ export type ClaimsPolicy = (jws: Jws) => void;
 /** How far clocks may differ, and how long a token may be meant to live, in milliseconds. */
 export interface TimeLimits {
   readonly leeway: number;
+  /** How far an issuer's clock may be ahead of ours: its tokens are not from the future then. @default leeway */
+  readonly ahead?: number | undefined;
   readonly maxLifetime?: number | undefined;
 }
 
@@ -67,8 +69,8 @@ function isFor(claim: unknown, audiences: ReadonlySet<string>): boolean {
 }
 
 // RFC 7519, sections 4.1.4 to 4.1.6. Revoking what was issued before an instant needs an `iat` that can be believed.
-function checkTimes({ iat, nbf, exp }: Claims, { leeway, maxLifetime = Infinity }: TimeLimits): void {
-  const latest = (Date.now() + leeway) / 1_000;
+function checkTimes({ iat, nbf, exp }: Claims, { leeway, ahead = leeway, maxLifetime = Infinity }: TimeLimits): void {
+  const latest = (Date.now() + ahead) / 1_000;
   demand(isDate(exp) && exp <= LATEST_EXP, 'exp');
   demand(isDate(iat) && iat >= 0 && iat <= latest, 'iat');
   demand(nbf === undefined || (isDate(nbf) && nbf <= latest), 'nbf');

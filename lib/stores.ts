@@ -49,6 +49,11 @@ export function memoryStore(): AuthStore {
   warnInProduction();
   const logins = new MemoryLogins();
   const store = assemble(logins, memoryLog(), { timeout: 250, maxStaleness: 5_000 });
+  const { close } = store;
+  store.close = async () => {
+    logins.close();
+    await close();
+  };
   return store;
 }
 

@@ -46,7 +46,8 @@ export class IdTable {
     const at = slot * WORDS;
     const expiry = Math.ceil(Math.min(expiresAt, FOREVER) / 1000);
     const stands = shard.slots[at + 4] as number;
-    shard.rounds[slot] = round;
+    // Who told of a shorter life has not heard of this one.
+    if (stands <= expiry) shard.rounds[slot] = round;
     if (stands >= expiry) return false;
     if (stands === 0) {
       for (let word = 0; word < 4; word++) shard.slots[at + word] = wordOf(id, word);

@@ -40,9 +40,11 @@ export class Logins {
 
   /** Ends one login of a subject; false if the subject has no such login. */
   async end({ subject, sid }: { readonly subject: string; readonly sid: string }): Promise<boolean> {
-    const endsAt = await this.store.endOf(subject, sid);
+    const { login: found } = await this.store.find(sid);
+    const login = found?.subject === subject ? found : undefined;
+    // A login whose record is gone may have live access tokens still, and one whose index was lost is one all the same.
+    const endsAt = login?.endsAt ?? (await this.store.endOf(subject, sid));
     if (endsAt === undefined) return false;
-    const { login } = await this.store.find(sid);
     await this.#replica.revoke([this.#entry(sid, endsAt, login?.idle)]);
     await this.store.end(subject, [{ sid, endsAt }]);
     return true;
@@ -75,7 +77,7 @@ export class Logins {
   }
 
   async #endOldest(subject: string, atMost: number): Promise<void> {
-    const standing = await this.store.list(subject);
+    const standing = (await this.store.list(subject)).filter(({ sid }) => !this.isRevoked(sid));
     for (const { sid } of standing.slice(atMost)) {
       if (await this.end({ subject, sid })) tell(this.#audits, { type: 'revoked', subject, sid });
     }
@@ -91,7 +93,11 @@ export class Logins {
   // Nobody holds its secret: left over, it would only stand in the list of devices until it is idle.
   #abandon({ subject, sid, absolute }: NewLogin): void {
     const endsAt = Math.ceil(this.#replica.clock.now() + absolute);
-    this.store.end(subject, [{ sid, endsAt }]).catch(() => undefined);
+    this.store
+      .end(subject, [{ sid, endsAt }])
+      // The command that opened it may still wait in a Redis that stands still. This is tried until it is heard.
+      .catch(() => this.#replica.revoke([this.#entry(sid, endsAt, undefined)]))
+      .catch(() => undefined);
   }
 }
 

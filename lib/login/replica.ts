@@ -1,5 +1,6 @@
 import { StoreUnavailable } from '../errors.ts';
-import type { Append, LogEntry, LogPlace, RevocationLog } from '../store/ports.ts';
+import type { Append, LogEntry, RevocationLog } from '../store/ports.ts';
+import { LogReader, type Moment } from './log-reader.ts';
 import { Revocations } from './revocations.ts';
 import { StoreClock } from './store-clock.ts';
 
@@ -13,8 +14,6 @@ const SWEEPS = 8;
 
 // What a process that issues tokens may be behind the store's clock: until it has passed, a cut-off is not reported done.
 const SETTLING = 5;
-
-const APPEND_LENGTH = 500;
 
 // A token may live a day where nobody says otherwise, and be taken a minute longer.
 const LEEWAY = 60_000;
@@ -30,24 +29,23 @@ export interface ReplicaSettings {
 }
 
 /**
- * The revocations as the log has them, followed by this process: it reads the news at every ring and every second, proves
- * each time that it is the log it knows, and where it is not, reads all of it and puts back what it lacks.
+ * The revocations as the log has them, followed by this process: the log is read at every ring and with every heartbeat,
+ * and what is known counts for as long as its proof is young.
  */
 export class Replica {
   readonly clock = new StoreClock();
   readonly revocations = new Revocations(() => this.clock.now());
   readonly #log: RevocationLog;
+  readonly #reader: LogReader;
   readonly #settings: ReplicaSettings;
   readonly #freshFor: number;
   readonly #beatEvery: number;
   #lifetime = DEFAULT_LIFETIME;
-  readonly #owed = new Map<string, LogEntry>();
-  #place: LogPlace | undefined;
-  /** When the last proof was asked for, by both clocks: one of them stands still while a machine sleeps. */
-  #provenAt = { monotonic: Number.NEGATIVE_INFINITY, wall: Number.NEGATIVE_INFINITY };
+  /** When the last proof was asked for. */
+  #provenAt: Moment = { monotonic: Number.NEGATIVE_INFINITY, wall: Number.NEGATIVE_INFINITY };
+  #failedAt = Number.NEGATIVE_INFINITY;
   #reading: Promise<void> | undefined;
   #again = false;
-  #failedAt = Number.NEGATIVE_INFINITY;
   #stale = false;
   #listening = false;
   #timer: NodeJS.Timeout | undefined;
@@ -57,6 +55,7 @@ export class Replica {
 
   constructor(log: RevocationLog, settings: ReplicaSettings) {
     this.#log = log;
+    this.#reader = new LogReader(log, this.revocations, this.clock);
     this.#settings = settings;
     this.#freshFor = Math.min(FRESH_FOR, settings.maxStaleness / 2);
     this.#beatEvery = Math.min(BEAT_EVERY, settings.maxStaleness / 4);
@@ -92,13 +91,13 @@ export class Replica {
   /** Takes these back: here at once, everywhere once it resolves. If it rejects, it is still tried until they expire. */
   async revoke(entries: readonly LogEntry[]): Promise<void> {
     if (entries.length === 0) return;
-    for (const entry of entries) this.#owe(entry);
+    for (const entry of entries) this.#reader.owe(entry);
     await this.#log.append(entries);
   }
 
   /** Takes back `entries`, and what was issued until now under the cut-offs' names; resolves when the clock has passed it. */
   async revokeUntilNow(cutOffs: readonly string[], entries: readonly LogEntry[]): Promise<void> {
-    for (const entry of entries) this.#owe(entry);
+    for (const entry of entries) this.#reader.owe(entry);
     const dated = (instant: number): LogEntry[] =>
       cutOffs.map((name) => ({
         member: `${name}:${Math.floor(instant)}`,
@@ -110,7 +109,7 @@ export class Replica {
       for (const entry of dated(instant)) this.revocations.learn(entry);
       await this.#passed(instant + SETTLING);
     } catch (error) {
-      for (const entry of before) this.#owe(entry);
+      for (const entry of before) this.#reader.owe(entry);
       throw error;
     }
   }
@@ -128,60 +127,54 @@ export class Replica {
     await this.#log.close();
   }
 
-  #owe(entry: LogEntry): void {
-    this.revocations.learn(entry);
-    this.#owed.set(entry.member, entry);
-  }
-
-  #learn(entry: LogEntry): void {
-    this.revocations.learn(entry);
-    this.#owed.delete(entry.member);
-  }
-
+  // Not for longer than one answer may take: a clock that was set back in between would never get there.
   async #passed(instant: number): Promise<void> {
-    while (this.clock.now() < instant) await new Promise((resolve) => setTimeout(resolve, 1));
+    const latest = performance.now() + this.#settings.timeout;
+    while (this.clock.now() < instant && performance.now() < latest) {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
   }
 
   async #beat(): Promise<void> {
-    if (this.#closed) return;
-    clearTimeout(this.#timer);
+    this.#timer = undefined;
     let next = this.#beatEvery;
     try {
-      await this.#pay();
       await this.#read();
-      if (!this.#listening) await this.#listen();
+      await this.#reader.pay();
+      void this.#listen();
     } catch {
       next = Math.min(RETRY_AFTER, next);
     }
     for (let sweep = 0; sweep < SWEEPS; sweep++) this.revocations.sweep();
     this.#report();
-    if (this.#closed) return;
-    this.#timer = setTimeout(() => void this.#beat(), next);
-    this.#timer.unref();
+    this.#beatIn(next);
   }
 
-  /** Appends again what was not read back yet. */
-  async #pay(): Promise<void> {
-    const now = this.clock.now();
-    for (const [member, { expiresAt }] of this.#owed) if (expiresAt <= now) this.#owed.delete(member);
-    if (this.#owed.size > 0) await this.#log.append([...this.#owed.values()]);
+  #beatIn(delay: number): void {
+    if (this.#closed) return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => void this.#beat(), delay).unref();
   }
 
   async #listen(): Promise<void> {
+    if (this.#listening) return;
     this.#listening = true;
     try {
-      if (await this.#log.listen(() => this.#ring())) return;
-      process.emitWarning(
-        'Redis cannot push revocations on this connection (RESP2, or no right to the channel): asking every 50 ms',
-        {
-          code: 'PORTCULLIS_POLLING',
-        },
-      );
-      this.#polling = setInterval(() => this.#ring(), POLL_EVERY).unref();
-    } catch (error) {
+      if (await this.#log.listen(() => this.#ring())) this.#ring();
+      else this.#poll();
+    } catch {
+      // With the next beat again.
       this.#listening = false;
-      throw error;
     }
+  }
+
+  #poll(): void {
+    if (this.#polling !== undefined || this.#closed) return;
+    this.#polling = setInterval(() => this.#ring(), POLL_EVERY).unref();
+    process.emitWarning(
+      `Redis cannot push revocations (RESP2, or a user without rights to the channel): asking every ${POLL_EVERY} ms`,
+      { code: 'PORTCULLIS_POLLING' },
+    );
   }
 
   // Whatever is published, and however much: one reading at a time, and at most one more after it.
@@ -216,63 +209,22 @@ export class Replica {
 
   async #readOnce(): Promise<void> {
     try {
-      const proof = (await this.#readNews()) ?? (await this.#readAll());
-      this.#provenAt = proof;
-      if (this.#stale) this.#report();
-      for (const resolve of this.#waiting.splice(0)) resolve();
+      this.#provenAt = await this.#reader.read();
     } catch (error) {
       this.#failedAt = performance.now();
+      // A ring may have been what failed; between two beats the next one comes sooner then.
+      if (this.#timer !== undefined) this.#beatIn(RETRY_AFTER);
       throw error;
     }
-  }
-
-  /** Reads from where this process stands. Undefined if that place is not there: the log is not what it knew. */
-  async #readNews(): Promise<{ monotonic: number; wall: number } | undefined> {
-    for (;;) {
-      const sent = { monotonic: performance.now(), wall: Date.now() };
-      const news = await this.#log.read(this.#place);
-      this.clock.measure(news.clock, sent.monotonic, performance.now());
-      const known = news.proven;
-      this.#place = news.place;
-      if (!known) return undefined;
-      for (const entry of news.entries) this.#learn(entry);
-      if (!news.more) return sent;
-    }
-  }
-
-  /** Reads the whole set, then the news from where it began, and appends what this process knows and the log lacks. */
-  async #readAll(): Promise<{ monotonic: number; wall: number }> {
-    const epoch = this.#place?.epoch;
-    this.revocations.beginRound();
-    try {
-      let from: string | undefined;
-      do {
-        const page = await this.#log.page(from);
-        if (page.epoch !== epoch)
-          throw new StoreUnavailable(new Error('the log of revocations was lost while it was read'));
-        for (const entry of page.entries) this.#learn(entry);
-        from = page.next;
-      } while (from !== undefined);
-      const proof = await this.#readNews();
-      if (proof === undefined)
-        throw new StoreUnavailable(new Error('the log of revocations changed while it was read'));
-      await this.#repair();
-      return proof;
-    } catch (error) {
-      this.#place = undefined;
-      throw error;
-    }
-  }
-
-  async #repair(): Promise<void> {
-    const lacking = [...this.revocations.unheard()];
-    for (let at = 0; at < lacking.length; at += APPEND_LENGTH)
-      await this.#log.append(lacking.slice(at, at + APPEND_LENGTH));
+    if (this.#reader.mute) this.#poll();
+    if (this.#stale) this.#report();
+    for (const resolve of this.#waiting.splice(0)) resolve();
   }
 
   #report(): void {
+    if (!Number.isFinite(this.staleness)) return;
     const stale = this.staleness > this.#settings.maxStaleness;
-    if (stale !== this.#stale && Number.isFinite(this.staleness)) this.#settings.heed(stale ? 'stale' : 'fresh');
+    if (stale !== this.#stale) this.#settings.heed(stale ? 'stale' : 'fresh');
     this.#stale = stale;
   }
 }

@@ -29,7 +29,9 @@ function digest(...parts: readonly (string | null)[]): Id {
 export function entryOf(revocation: Revocation): LogEntry {
   const { kind, expiresAt } = revocation;
   const name = memberOf(kind, revocation.id);
-  return { member: revocation.kind === 'subject' ? `${name}:${revocation.instant}` : name, expiresAt };
+  if (revocation.kind === 'subject') return { member: `${name}:${revocation.instant}`, expiresAt };
+  // As it is kept here: what is put back after a loss is then what was lost, and not news.
+  return { member: name, expiresAt: Math.ceil(expiresAt / 1000) * 1000 };
 }
 
 export function memberOf(kind: Revocation['kind'], id: Id): string {

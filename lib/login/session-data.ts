@@ -19,6 +19,11 @@ export interface SessionDataSettings {
   readonly corrupt: (sid: string) => void;
 }
 
+// The types know less of it than it has.
+const Cookie = session.Cookie as unknown as new (
+  data: object,
+) => { originalMaxAge: number; maxAge: number; serialize(name: string, value: string): string };
+
 type Callback<Value = unknown> = (error: unknown, value?: Value) => void;
 
 // A row is read with every request: what is larger belongs in a database (OWASP ASVS 2.2.1 asks for a limit).
@@ -56,8 +61,8 @@ export class SessionRows extends session.Store {
 
   /** The data of a row; null, and a report, where it is none. One whose cookie is over is none either. */
   loadRow(sid: string, row: string): SessionData | null {
-    const data = fieldsOf(row)?.has('cookie') ? (JSON.parse(row) as SessionData) : null;
-    if (typeof data?.cookie !== 'object' || data.cookie === null) {
+    const data = dataOf(row);
+    if (data === undefined) {
       this.#settings.corrupt(sid);
       return null;
     }
@@ -124,7 +129,8 @@ export class SessionRows extends session.Store {
     const row = JSON.stringify(data);
     if (Buffer.byteLength(row) > LARGEST) throw new InvalidRequest(`the session would take more than ${LARGEST} bytes`);
     const life = this.#settings.lifeOf(data);
-    if (life <= 0) return this.#settings.end(sid);
+    // Not a number either: a cookie's end that is no date.
+    if (!(life > 0)) return this.#settings.end(sid);
     const base = this.#bases.get(data);
     if (base !== undefined) return this.#update(sid, data, base, row, life);
     // Data that no request holds, from a script or a test: whoever sets it means it to stand.
@@ -157,6 +163,21 @@ export class SessionRows extends session.Store {
     if (base === undefined || !data.cookie?.expires) return this.#store.touchRow(sid, life);
     const fields = fieldsOf(base.view) ?? new Map<string, string>();
     await this.#update(sid, data, base, rowOf(fields.set('cookie', JSON.stringify(data.cookie))), life);
+  }
+}
+
+/** The session data of a row; undefined for what express-session could not make a session and a cookie of. */
+function dataOf(row: string): SessionData | undefined {
+  try {
+    const data: SessionData = JSON.parse(row);
+    if (typeof data.cookie !== 'object' || data.cookie === null || Array.isArray(data)) return undefined;
+    const cookie = new Cookie(data.cookie);
+    // At each response it sets the one and writes the other; there an error would come too late.
+    cookie.maxAge = cookie.originalMaxAge;
+    cookie.serialize('name', 'value');
+    return data;
+  } catch {
+    return undefined;
   }
 }
 

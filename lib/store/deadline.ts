@@ -58,7 +58,8 @@ export class Deadline {
 
   #arm(delay: number): void {
     this.#armed = true;
-    setTimeout(() => this.#sweep(), Math.ceil(delay)).unref();
+    // Answers that came while this process was busy, or stood still, are taken in first: they are not late.
+    setTimeout(() => setImmediate(() => this.#sweep()), Math.ceil(delay)).unref();
   }
 
   #sweep(): void {

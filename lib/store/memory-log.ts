@@ -1,15 +1,19 @@
-import type { LogNews, RevocationLog } from './ports.ts';
+import type { LogEntry, LogNews, RevocationLog } from './ports.ts';
 
 const PLACE = { epoch: 'memory', id: '0', member: '' };
 
-/** The log of one process: who appends to it knows already what it says, and there is nobody else. */
+/** The log of one process: who appends to it is the only one to read it, and holds the set already. */
 export function memoryLog(): RevocationLog {
+  let unread: LogEntry[] = [];
   return {
-    async append() {
+    async append(entries) {
+      for (const entry of entries) if (!('cutOff' in entry)) unread.push(entry);
       return Date.now();
     },
     async read(place): Promise<LogNews> {
-      return { clock: Date.now(), proven: place !== undefined, entries: [], place: PLACE, more: false };
+      const entries = unread;
+      unread = [];
+      return { clock: Date.now(), proven: place !== undefined, entries, place: PLACE, more: false, mute: false };
     },
     async page() {
       return { epoch: PLACE.epoch, entries: [], next: undefined };

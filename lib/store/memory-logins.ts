@@ -37,7 +37,8 @@ export class MemoryLogins implements LoginStore {
   }
 
   async open(login: NewLogin, row?: string): Promise<LoginRecord | undefined> {
-    const { absolute, ...facts } = login;
+    // As it would come back from Redis, and out of reach of whoever holds what was given.
+    const { absolute, ...facts } = JSON.parse(JSON.stringify(login)) as NewLogin;
     const now = Date.now();
     if (this.#ended(login.sid) || this.#logins.has(login.sid)) return undefined;
     const names = this.#subjects.get(login.subject) ?? new Map<string, number>();

@@ -146,6 +146,8 @@ export interface LogNews {
   readonly place: LogPlace;
   /** There is more news than one reading holds: read on from `place`. */
   readonly more: boolean;
+  /** Somebody who appends may not ring the bell: one has to ask often. */
+  readonly mute: boolean;
 }
 
 export interface LogPage {

@@ -58,16 +58,25 @@ export class RedisCommands {
   async run(script: Script, keys: readonly string[], args: readonly Argument[] = []): Promise<any> {
     const rest = [String(keys.length), ...keys, ...args.map(String)];
     try {
-      return await this.#inTime(keys[0], ['EVALSHA', script.sha, ...rest]);
+      return await this.#sendInTime(keys[0], ['EVALSHA', script.sha, ...rest]);
     } catch (error) {
-      if (!isUnknownScript(error)) throw error;
+      if (!isRefusal(error, 'NOSCRIPT')) throw error;
     }
-    return this.#inTime(keys[0], ['EVAL', script.text, ...rest]);
+    return this.#sendInTime(keys[0], ['EVAL', script.text, ...rest]);
   }
 
   /** Sends one command, to the node that holds `key`. */
   command(key: string | undefined, ...args: Argument[]): Promise<any> {
-    return this.#inTime(key, args.map(String));
+    return this.#sendInTime(key, args.map(String));
+  }
+
+  /** Hears `channel`, restored by the client whenever it reconnects. */
+  async subscribe(channel: string, hear: () => void): Promise<void> {
+    await this.#inTime(() => this.client.subscribe(channel, hear));
+  }
+
+  async unsubscribe(channel: string, hear: () => void): Promise<void> {
+    await this.#inTime(() => this.client.unsubscribe(channel, hear));
   }
 
   /** A way to each primary: one, or on a cluster all. */
@@ -84,14 +93,18 @@ export class RedisCommands {
     );
   }
 
-  async #inTime(key: string | undefined, args: string[]): Promise<unknown> {
+  #sendInTime(key: string | undefined, args: string[]): Promise<unknown> {
+    return this.#inTime(() => this.#send(key, args));
+  }
+
+  async #inTime<Value>(work: () => Promise<Value>): Promise<Value> {
     // A client that reconnects would queue the command: it would come late, and requests would pile up in memory.
     if ((this.client as { isReady?: boolean }).isReady === false || !this.client.isOpen) {
       throw new StoreUnavailable(new Error('the Redis client is not connected'));
     }
     this.#failFast();
     try {
-      return await this.#deadline.meet(this.#send(key, args));
+      return await this.#deadline.meet(work());
     } catch (error) {
       throw error instanceof StoreUnavailable ? error : new StoreUnavailable(error);
     }
@@ -112,8 +125,22 @@ function sender(client: RedisConnection): (key: string | undefined, args: string
   return (_key, args) => client.sendCommand(args, OURS);
 }
 
-function isUnknownScript(error: unknown): boolean {
-  return (
-    error instanceof StoreUnavailable && error.cause instanceof Error && error.cause.message.startsWith('NOSCRIPT')
-  );
+/** Whether Redis itself refused a command, with this code: `NOPERM`, `WRONGTYPE`. */
+export function isRefusal(error: unknown, code: string): boolean {
+  return error instanceof StoreUnavailable && error.cause instanceof Error && error.cause.message.startsWith(code);
+}
+
+// How many commands of one call are on their way at once.
+const BATCH = 500;
+
+/** Sends the commands of a long list a part at a time, so that none of them waits behind all the others. */
+export async function inBatches<Item, Result>(
+  items: readonly Item[],
+  work: (item: Item) => Promise<Result>,
+): Promise<Result[]> {
+  const results: Result[] = [];
+  for (let at = 0; at < items.length; at += BATCH) {
+    results.push(...(await Promise.all(items.slice(at, at + BATCH).map(work))));
+  }
+  return results;
 }

@@ -1,8 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { StoreUnavailable } from '../errors.ts';
 import type { Append, LogEntry, LogNews, LogPage, LogPlace, RevocationLog } from './ports.ts';
-import type { RedisCommands } from './redis-connection.ts';
-import { APPEND, PAGE, READ } from './redis-scripts.ts';
+import { isRefusal, type RedisCommands } from './redis-connection.ts';
+import { APPEND, PAGE, READ } from './redis-log-scripts.ts';
 
 const PAGE_LENGTH = 1_000;
 
@@ -15,7 +14,6 @@ export function redisLog(commands: RedisCommands, prefix: string): RevocationLog
   const bell = `${prefix}bell`;
   let lifetime = 0;
   let hearing: (() => void) | undefined;
-  let subscribed: (() => void) | undefined;
 
   const candidate = () => randomBytes(16).toString('base64url');
 
@@ -33,7 +31,7 @@ export function redisLog(commands: RedisCommands, prefix: string): RevocationLog
 
   async function read(place: LogPlace | undefined): Promise<LogNews> {
     const args = [candidate(), lifetime, place?.id ?? '', PAGE_LENGTH + 1];
-    const [micros, epoch, news] = await commands.run(READ, [keys.set, keys.news, keys.beat], args);
+    const [micros, epoch, news, mute] = await commands.run(READ, [keys.set, keys.news, keys.beat], args);
     const entries = (news as [id: string, fields: string[]][]).map(([id, [, member = '', , expiry = '']]) => ({
       id,
       member,
@@ -49,6 +47,7 @@ export function redisLog(commands: RedisCommands, prefix: string): RevocationLog
       entries: proven ? entries.slice(1) : [],
       place: { epoch, id: last?.id ?? '', member: last?.member ?? '' },
       more: proven && entries.length > PAGE_LENGTH,
+      mute: mute === 1,
     };
   }
 
@@ -64,17 +63,17 @@ export function redisLog(commands: RedisCommands, prefix: string): RevocationLog
 
   /** Redis can push over this connection only in RESP3, and only to a user who may read the channel. */
   async function listen(ring: () => void): Promise<boolean> {
-    commands.client.on('ready', ring);
-    hearing = ring;
-    if (!(await canPush(commands))) return false;
-    const hear = () => ring();
-    try {
-      await commands.client.subscribe(bell, hear);
-    } catch (error) {
-      if (String(error).includes('NOPERM')) return false;
-      throw new StoreUnavailable(error);
+    if (hearing === undefined) {
+      hearing = () => ring();
+      commands.client.on('ready', hearing);
     }
-    subscribed = hear;
+    try {
+      if (!(await canPush(commands))) return false;
+      await commands.subscribe(bell, hearing);
+    } catch (error) {
+      if (isRefusal(error, 'NOPERM')) return false;
+      throw error;
+    }
     return true;
   }
 
@@ -87,10 +86,9 @@ export function redisLog(commands: RedisCommands, prefix: string): RevocationLog
       lifetime = Math.max(lifetime, expected);
     },
     async close() {
-      if (hearing !== undefined) commands.client.off('ready', hearing);
-      if (subscribed !== undefined && commands.client.isOpen) {
-        await commands.client.unsubscribe(bell, subscribed).catch(() => undefined);
-      }
+      if (hearing === undefined) return;
+      commands.client.off('ready', hearing);
+      await commands.unsubscribe(bell, hearing).catch(() => undefined);
     },
   };
 }

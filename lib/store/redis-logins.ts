@@ -1,11 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { Found, LoginRecord, LoginStore, NewLogin, Rotation, RotationRequest } from './ports.ts';
-import type { RedisCommands } from './redis-connection.ts';
+import { inBatches, type RedisCommands } from './redis-connection.ts';
+import { ANNOUNCE, END, FIND, OPEN, ROTATE, SEEN } from './redis-login-scripts.ts';
 import { redisRows } from './redis-rows.ts';
-import { ANNOUNCE, END, FIND, OPEN, ROTATE, SEEN } from './redis-scripts.ts';
-
-// How many commands of one call are on their way at once.
-const BATCH = 500;
 
 type RecordReply = [who: string, created: string, absolute: string, idle: string, seen: string];
 
@@ -97,7 +94,7 @@ function recordFrom(sid: string, reply: RecordReply): LoginRecord | undefined {
   const [who, created, absolute, idle, seen] = reply;
   try {
     const facts = JSON.parse(who) as Omit<LoginRecord, 'sid'>;
-    if (typeof facts.subject !== 'string' || typeof facts.identity !== 'object') return undefined;
+    if (typeof facts.subject !== 'string' || !Array.isArray(facts.identity.scopes)) return undefined;
     const endsAt = Number(absolute);
     const lastSeenAt = Number(seen);
     const expiresAt = Math.min(lastSeenAt + Number(idle), endsAt);
@@ -111,15 +108,4 @@ function pairs(flat: readonly string[] | readonly (readonly [string, unknown])[]
   // RESP3 answers in pairs, RESP2 in a flat list.
   if (Array.isArray(flat[0])) return flat as (readonly [string, unknown])[];
   return Array.from({ length: flat.length / 2 }, (_, at) => [flat[2 * at] as string, flat[2 * at + 1]] as const);
-}
-
-async function inBatches<Item, Result>(
-  items: readonly Item[],
-  work: (item: Item) => Promise<Result>,
-): Promise<Result[]> {
-  const results: Result[] = [];
-  for (let at = 0; at < items.length; at += BATCH) {
-    results.push(...(await Promise.all(items.slice(at, at + BATCH).map(work))));
-  }
-  return results;
 }

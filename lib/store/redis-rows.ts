@@ -1,8 +1,7 @@
 import { RedisStore } from 'connect-redis';
-import { StoreUnavailable } from '../errors.ts';
 import type { LoginStore, RowUpdate } from './ports.ts';
-import type { RedisCommands } from './redis-connection.ts';
-import { UPDATE_ROW } from './redis-scripts.ts';
+import { inBatches, isRefusal, type RedisCommands } from './redis-connection.ts';
+import { UPDATE_ROW } from './redis-login-scripts.ts';
 
 type Rows = Pick<LoginStore, 'createRow' | 'updateRow' | 'putRow' | 'touchRow' | 'dropRow' | 'allRows'>;
 
@@ -53,12 +52,12 @@ function scanningView(commands: RedisCommands) {
         } while (cursor !== '0');
       }
     },
-    mGet: (keys: string[]) => Promise.all(keys.map((key) => commands.command(key, 'GET', key).catch(noRow))),
+    mGet: (keys: string[]) => inBatches(keys, (key) => commands.command(key, 'GET', key).catch(noRow)),
   };
 }
 
 // A key of another type is no row.
 function noRow(error: unknown): null {
-  if (error instanceof StoreUnavailable && String(error.cause).includes('WRONGTYPE')) return null;
+  if (isRefusal(error, 'WRONGTYPE')) return null;
   throw error;
 }

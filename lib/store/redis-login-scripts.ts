@@ -11,9 +11,19 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 // A login record is a hash: w who (JSON), c created, a absolute end, i idle, s last seen; a family's also g the tip's
 // generation, p its parent's, m when the tip was made, u whether it was seen in use. A tombstone has x alone.
 const RECORD = `
+local function all(...)
+  for _, value in ipairs({ ... }) do if not tonumber(value) then return false end end
+  return true
+end
 local function fields(key)
   local got = redis.pcall('HMGET', key, 'w', 'c', 'a', 'i', 's', 'x', 'g', 'p', 'm', 'u')
   if got.err then return { false, corrupt = true } end
+  if not got[1] then return got end
+  if not all(got[2], got[3], got[4], got[5]) or (got[7] and not all(got[7], got[8], got[9])) then
+    return { false, corrupt = true }
+  end
+  -- The key leaves by itself; its end holds though somebody made it stay.
+  if math.min(got[5] + got[4], tonumber(got[3])) <= now then return { false } end
   return got
 end
 local function keep(key, idle, absolute)
@@ -116,8 +126,8 @@ return 1
 
 /** KEYS record, row; ARGV absolute end. A login that is only being opened finds the tombstone and stays shut. */
 export const END = script(`${NOW}${RECORD}
+redis.call('DEL', KEYS[1], KEYS[2])
 if tonumber(ARGV[1]) > now then entomb(KEYS[1], { false, false, ARGV[1] }, 'ended') end
-redis.call('DEL', KEYS[2])
 return 1
 `);
 
@@ -130,101 +140,4 @@ if type(row) == 'table' or row == ARGV[1] then
   return { 'stored' }
 end
 return { 'conflict', row }
-`);
-
-// The set: members by expiry, and without end the epoch ('epoch:…') and the longest life of a token ('life:…').
-const LOG = `
-local function meta()
-  local epoch, life = false, 0
-  for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '+inf', '+inf')) do
-    if string.sub(member, 1, 6) == 'epoch:' then epoch = epoch or member end
-    if string.sub(member, 1, 5) == 'life:' then life = math.max(life, tonumber(string.sub(member, 6)) or 0) end
-  end
-  return epoch, life
-end
-local function raise(life, wanted)
-  if wanted <= life then return life end
-  for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '+inf', '+inf')) do
-    if string.sub(member, 1, 5) == 'life:' then redis.call('ZREM', KEYS[1], member) end
-  end
-  redis.call('ZADD', KEYS[1], '+inf', 'life:' .. string.format('%.0f', wanted))
-  return wanted
-end
-local function tell(member, expiry)
-  redis.call('XADD', KEYS[2], 'MAXLEN', '=', NEWS, '*', 'm', member, 'x', expiry)
-end
-local function found(candidate)
-  local epoch, life = meta()
-  if not epoch then
-    epoch = 'epoch:' .. candidate
-    redis.call('ZADD', KEYS[1], '+inf', epoch)
-    tell(epoch, '0')
-  elseif redis.call('EXISTS', KEYS[2]) == 0 then
-    tell(epoch, '0')
-  end
-  return epoch, life
-end
-`;
-
-/** How many changes the news remembers; who was away for more reads the whole set. */
-export const NEWS_LENGTH = 10_000;
-
-// How many expired members leave with one append, and how long they must have been over, by the clocks of Redis and caller.
-const LEAVE = 20;
-const LEAVE_AFTER = 60_000;
-
-/**
- * KEYS set, news; ARGV epoch candidate, channel, caller's clock, longest life, then member and expiry of each entry;
- * an empty expiry is a cut-off, dated here.
- */
-export const APPEND = script(`${NOW}${LOG.replaceAll('NEWS', String(NEWS_LENGTH))}
-local _, life = found(ARGV[1])
-life = raise(life, tonumber(ARGV[4]))
-local changed = false
-for at = 5, #ARGV, 2 do
-  local member, expiry = ARGV[at], ARGV[at + 1]
-  if expiry == '' then
-    member = member .. ':' .. string.format('%.0f', now)
-    expiry = string.format('%.0f', now + life)
-  end
-  local stands = redis.call('ZSCORE', KEYS[1], member)
-  if tonumber(expiry) > now and (not stands or tonumber(stands) < tonumber(expiry)) then
-    redis.call('ZADD', KEYS[1], expiry, member)
-    tell(member, expiry)
-    changed = true
-  end
-end
-local over = string.format('%.0f', math.min(now, tonumber(ARGV[3])) - ${LEAVE_AFTER})
-local gone = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', over, 'LIMIT', 0, ${LEAVE})
-if #gone > 0 then redis.call('ZREM', KEYS[1], unpack(gone)) end
-if changed then redis.pcall('PUBLISH', ARGV[2], '') end
-return string.format('%.0f', now)
-`);
-
-/**
- * KEYS set, news, heartbeat; ARGV epoch candidate, longest life, place or '', how many. Writes first, so that no replica
- * and no cut-off primary can pass for the truth.
- */
-export const READ = script(`${NOW}${LOG.replaceAll('NEWS', String(NEWS_LENGTH))}
-redis.call('SET', KEYS[3], now, 'PX', 10000)
-local epoch, life = found(ARGV[1])
-raise(life, tonumber(ARGV[2]))
-local news
-if ARGV[3] == '' then
-  news = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)
-else
-  news = redis.call('XRANGE', KEYS[2], ARGV[3], '+', 'COUNT', ARGV[4])
-  if #news == 0 then news = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1) end
-end
-return { string.format('%.0f', time[1] * 1000000 + time[2]), epoch, news }
-`);
-
-/** KEYS set; ARGV cursor, how many. */
-export const PAGE = script(`
-local page = redis.call('ZSCAN', KEYS[1], ARGV[1], 'COUNT', ARGV[2])
-local epoch = false
-for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '+inf', '+inf')) do
-  if string.sub(member, 1, 6) == 'epoch:' then epoch = epoch or member end
-end
-return { epoch, page[1], page[2] }
 `);

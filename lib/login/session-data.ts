@@ -22,7 +22,7 @@ export interface SessionDataSettings {
 // The types know less of it than it has.
 const Cookie = session.Cookie as unknown as new (
   data: object,
-) => { originalMaxAge: number; maxAge: number; serialize(name: string, value: string): string };
+) => { maxAge: number | null; serialize(name: string, value: string): string };
 
 type Callback<Value = unknown> = (error: unknown, value?: Value) => void;
 
@@ -173,7 +173,7 @@ function dataOf(row: string): SessionData | undefined {
     if (typeof data.cookie !== 'object' || data.cookie === null || Array.isArray(data)) return undefined;
     const cookie = new Cookie(data.cookie);
     // At each response it sets the one and writes the other; there an error would come too late.
-    cookie.maxAge = cookie.originalMaxAge;
+    cookie.maxAge = data.cookie.originalMaxAge;
     cookie.serialize('name', 'value');
     return data;
   } catch {

@@ -2,6 +2,7 @@ import express, { type Request, type RequestHandler, type Response, type Router 
 import {
   type AuthStore,
   authErrorHandler,
+  type Duration,
   getAuth,
   type Login,
   type LoginMode,
@@ -18,12 +19,11 @@ export interface AccountSettings {
   readonly users: Users;
   readonly store: AuthStore;
   readonly limitLogins: RequestHandler;
+  /** How long ago one may have proved who one is, to change the password (OWASP ASVS 7.5.1). */
+  readonly proofWithin: Duration;
   /** What only this door has to show. */
   readonly extra: (req: Request) => Html;
 }
-
-// How long ago one may have proved who one is, to change the password (OWASP ASVS 7.5.1).
-const WITHIN = '5m';
 
 const form = express.urlencoded({ extended: false, limit: '2kb' });
 
@@ -31,7 +31,8 @@ const form = express.urlencoded({ extended: false, limit: '2kb' });
  * The pages of a browser's account: log in, see where one is logged in, log out here, of one device or everywhere, change
  * the password. Forms carry no token: the door itself refuses what another site's page sends.
  */
-export function accountPages({ door, title, users, store, limitLogins, extra }: AccountSettings): Router {
+export function accountPages(settings: AccountSettings): Router {
+  const { door, title, users, store, limitLogins, proofWithin, extra } = settings;
   const router = express.Router();
 
   router.get('/login', (req, res) => {
@@ -86,7 +87,7 @@ export function accountPages({ door, title, users, store, limitLogins, extra }: 
 
   router
     .route('/password')
-    .all(requireAuth({ within: WITHIN }) as RequestHandler)
+    .all(requireAuth({ within: proofWithin }) as RequestHandler)
     .get((_req, res) => {
       res.send(passwordPage(title));
     })

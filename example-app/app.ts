@@ -6,7 +6,7 @@ import { html } from './html.ts';
 import { identityOf } from './users.ts';
 
 /** `/app`: the same pages with a short access token and a refresh token, both in cookies no script can read. */
-export function app({ store, secret, secure, audit, users, limitLogins, keys }: Doors): Router {
+export function app({ store, secret, secure, audit, users, limitLogins, proofWithin, keys }: Doors): Router {
   const hybrid = hybridAuth({
     ...{ store, secret, keys, issuer: ISSUER, audience: APP, transport: 'cookie' },
     cookie: { secure },
@@ -19,7 +19,7 @@ export function app({ store, secret, secure, audit, users, limitLogins, keys }: 
   });
 
   const pages = accountPages({
-    ...{ door: hybrid, title: 'Hybrid, in a browser', users, store, limitLogins },
+    ...{ door: hybrid, title: 'Hybrid, in a browser', users, store, limitLogins, proofWithin },
     extra: (req) => html`<p>This access token was issued at ${getAuth(req).issuedAt.toISOString()};
 when four fifths of its life are over, the next page brings another.</p>`,
   });

@@ -1,5 +1,5 @@
 import type { RequestHandler } from 'express';
-import type { AuditEvent, AuthStore, Identity, SigningKeys } from 'portcullis';
+import type { AuditEvent, AuthStore, Duration, Identity, SigningKeys } from 'portcullis';
 import type { Users } from './users.ts';
 
 /** Who issues the tokens here, and whom they are meant for: a token for one audience is nothing to another. */
@@ -21,6 +21,8 @@ export interface Doors {
   readonly audit: (event: AuditEvent) => void;
   readonly users: Users;
   readonly limitLogins: RequestHandler;
+  /** How long ago one may have given one's password, to change it (OWASP ASVS 7.5.1). */
+  readonly proofWithin: Duration;
   /** A token for `/api`. */
   readonly issueToken: (identity: Identity) => string;
 }

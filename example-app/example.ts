@@ -1,5 +1,5 @@
 import express, { type ErrorRequestHandler, type Express } from 'express';
-import { type AuditEvent, type AuthStore, jwksHandler, type SigningKeys, tokenIssuer } from 'portcullis';
+import { type AuditEvent, type AuthStore, type Duration, jwksHandler, type SigningKeys, tokenIssuer } from 'portcullis';
 import { api } from './api.ts';
 import { app as browserApp } from './app.ts';
 import { API, type Doors, ISSUER, TOKEN_SECONDS } from './doors.ts';
@@ -20,13 +20,24 @@ export interface ExampleSettings {
   readonly audit?: (event: AuditEvent) => void;
   /** Wrong passwords a minute, from one address. @default 10 */
   readonly triesPerMinute?: number;
+  /** How long ago one may have given one's password, to change it. @default '5m' */
+  readonly proofWithin?: Duration;
 }
 
 /** The example: one server, four doors, one store. */
 export async function createExample(settings: ExampleSettings): Promise<Express> {
-  const { store, keys, secret, https = false, say = '', audit = () => {}, triesPerMinute = 10 } = settings;
+  const {
+    store,
+    keys,
+    secret,
+    https = false,
+    say = '',
+    audit = () => {},
+    triesPerMinute = 10,
+    proofWithin = '5m',
+  } = settings;
   const doors: Doors = {
-    ...{ store, keys, secret, audit },
+    ...{ store, keys, secret, audit, proofWithin },
     // A browser keeps a Secure cookie from https only. Never set this to false for a site that others can reach: the
     // cookie would cross the network in the clear.
     secure: https,
@@ -40,8 +51,8 @@ export async function createExample(settings: ExampleSettings): Promise<Express>
   if (https) app.set('trust proxy', 1);
   app.disable('x-powered-by');
 
-  app.get('/', (_req, res) => {
-    res.send(startPage(say));
+  app.get('/', (req, res) => {
+    res.send(startPage(say, req.socket.localPort));
   });
   app.get('/health', (_req, res) => {
     const health = store.health();

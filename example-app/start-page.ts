@@ -2,7 +2,7 @@ import { html, page } from './html.ts';
 import { SAMPLES } from './users.ts';
 
 /** What there is to see here, and who may log in. */
-export function startPage(say: string): string {
+export function startPage(say: string, port: number | undefined): string {
   const users = SAMPLES.map(
     ({ name, password, roles, scopes }) =>
       html`<tr><td>${name}<td><code>${password}</code><td>${roles.join(', ') || 'none'}<td>${scopes.join(' ')}`,
@@ -22,13 +22,13 @@ export function startPage(say: string): string {
 ${users}
 </table>
 <h2>From a terminal</h2>
-<pre>${SHELL}</pre>`,
+<pre>${shellScript(port)}</pre>`,
   );
 }
 
 const [ann] = SAMPLES;
 
-const SHELL = `at=http://localhost:3000
+const shellScript = (port = 3000) => `at=http://localhost:${port}
 body='{"name":"${ann.name}","password":"${ann.password}"}'
 
 # /mobile: log in, look around, refresh, log out everywhere

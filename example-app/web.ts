@@ -11,11 +11,11 @@ declare module 'express-session' {
 }
 
 /** `/web`: pages for a browser, with sessions. */
-export function web({ store, secret, secure, audit, users, limitLogins, issueToken }: Doors): Router {
+export function web({ store, secret, secure, audit, users, limitLogins, proofWithin, issueToken }: Doors): Router {
   const session = sessionAuth({ store, secret, cookie: { secure }, audit, maxLogins: 10 });
 
   const pages = accountPages({
-    ...{ door: session, title: 'Sessions', users, store, limitLogins },
+    ...{ door: session, title: 'Sessions', users, store, limitLogins, proofWithin },
     extra(req) {
       // req.session is express-session's own: it is read when used, and stored before the page leaves.
       req.session.visits = (req.session.visits ?? 0) + 1;

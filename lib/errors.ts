@@ -165,12 +165,12 @@ export class CrossSiteRequest extends AuthError {
 
 /** 503: what had to be asked or stored could not be. Good credentials stay good: try again. */
 export class StoreUnavailable extends AuthError {
-  /** @internal */
-  constructor(cause?: unknown) {
+  /** @internal `what` could not be reached. */
+  constructor(cause?: unknown, what = 'the login store') {
     super({
       code: 'store_unavailable',
       status: 503,
-      message: 'the login store cannot be reached, try again shortly',
+      message: `${what} cannot be reached, try again shortly`,
       headers: { 'Retry-After': '1' },
       cause,
     });

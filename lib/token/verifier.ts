@@ -93,7 +93,7 @@ function keyAsked({ header }: Jws): Verdict['asked'] {
 // Keys that cannot be had now are no reason to throw a good token away.
 function findKey({ trusted }: Issuer, asked: Verdict['asked']): Key | undefined | Promise<Key | undefined> {
   const unavailable = (error: unknown): never => {
-    throw error instanceof AuthError ? error : new StoreUnavailable(error);
+    throw error instanceof AuthError ? error : new StoreUnavailable(error, 'the issuer of this token');
   };
   try {
     const found = trusted.keys.find(asked);

@@ -1,0 +1,108 @@
+import { readOptions } from '../options.ts';
+import { algorithmNamed } from './algorithms.ts';
+import type { Alg, Reading, TrustedIssuer } from './keys.ts';
+import { type Edition, PublishedKeys } from './published-keys.ts';
+import { fetchDocument, trustworthyUrl, UnexpectedStatus } from './remote-document.ts';
+import { PUBLIC_ALGORITHMS, REMOTE_DEFAULTS } from './remote-keys.ts';
+import { checkTrustedIssuer } from './trusted-issuer.ts';
+
+export interface DiscoverOptions extends Reading {
+  readonly audience: string | readonly string[];
+}
+
+/**
+ * Finds an issuer's keys and algorithms by OpenID Connect Discovery 1.0, section 4, or else by RFC 8414, section 3, when
+ * first needed: a service starts while its issuer is down, and answers 503 until it is there. `issuer` must be, to the
+ * letter, the name by which the issuer calls itself. Wrong options throw a TypeError.
+ */
+export function discover(issuer: string, options: DiscoverOptions): TrustedIssuer {
+  const reader = readOptions('discover', options, ['audience', 'claims', 'accepts', 'types']);
+  const url = trustworthyUrl(issuer);
+  if (typeof url === 'string') return reader.fail(`the issuer ${url}`);
+  // OpenID Connect Discovery 1.0, section 2: no query and no fragment.
+  if (/[?#]/.test(issuer)) return reader.fail('the issuer must not hold a query or a fragment');
+  const { audience, claims, accepts, types } = options;
+  const trusted: TrustedIssuer = {
+    issuer,
+    audience,
+    keys: discoveredKeys(issuer, url),
+    ...(claims === undefined ? {} : { claims }),
+    ...(accepts === undefined ? {} : { accepts }),
+    ...(types === undefined ? {} : { types }),
+  };
+  checkTrustedIssuer('discover', trusted);
+  return trusted;
+}
+
+/** What an issuer says of itself, as far as it matters here. */
+interface Metadata {
+  readonly jwksUrl: URL;
+  readonly algorithms: readonly Alg[];
+  /** By `performance.now()`. */
+  readonly readAt: number;
+}
+
+const { maxAge: METADATA_AGE, timeout: TIMEOUT } = REMOTE_DEFAULTS;
+
+function discoveredKeys(issuer: string, url: URL): PublishedKeys {
+  let known: Metadata | undefined;
+
+  async function fetchEdition(): Promise<Edition> {
+    if (known === undefined || performance.now() >= known.readAt + METADATA_AGE)
+      known = await readMetadata(issuer, url);
+    const { jwksUrl, algorithms } = known;
+    try {
+      const { value, maxAge } = await fetchDocument(jwksUrl, TIMEOUT);
+      return { jwks: value, algorithms, maxAge };
+    } catch (error) {
+      // They may have moved.
+      known = undefined;
+      throw error;
+    }
+  }
+
+  return new PublishedKeys(fetchEdition, REMOTE_DEFAULTS.maxAge);
+}
+
+async function readMetadata(issuer: string, url: URL): Promise<Metadata> {
+  const { jwks_uri, id_token_signing_alg_values_supported: offered, issuer: self } = await fetchMetadata(url);
+  // OpenID Connect Discovery 1.0, section 4.3; RFC 8414, section 3.3.
+  if (self !== issuer) {
+    const name = JSON.stringify(self);
+    warnOnce(issuer, `discover: ${JSON.stringify(issuer)} calls itself ${name}: write exactly that, if you trust it`);
+    throw new Error(`${url.href} calls itself ${name}`);
+  }
+  const jwksUrl = trustworthyUrl(jwks_uri);
+  if (typeof jwksUrl === 'string') throw new Error(`the jwks_uri of ${issuer} ${jwksUrl}`);
+  const names = Array.isArray(offered) ? offered.map(algorithmNamed) : PUBLIC_ALGORITHMS;
+  // In our own order: what an issuer lists first is no preference.
+  const algorithms = PUBLIC_ALGORITHMS.filter((alg) => names.includes(alg));
+  return { jwksUrl, algorithms, readAt: performance.now() };
+}
+
+async function fetchMetadata(url: URL): Promise<Readonly<Record<string, unknown>>> {
+  const path = url.pathname.replace(/\/$/, '');
+  try {
+    return objectIn(await fetchDocument(new URL(`${url.origin}${path}/.well-known/openid-configuration`), TIMEOUT));
+  } catch (error) {
+    if (!(error instanceof UnexpectedStatus) || error.status >= 500) throw error;
+    // An OAuth server without OpenID Connect.
+    return objectIn(
+      await fetchDocument(new URL(`${url.origin}/.well-known/oauth-authorization-server${path}`), TIMEOUT),
+    );
+  }
+}
+
+function objectIn({ value }: { readonly value: unknown }): Readonly<Record<string, unknown>> {
+  if (typeof value !== 'object' || value === null) throw new Error('the metadata is no JSON object');
+  return value as Readonly<Record<string, unknown>>;
+}
+
+const warned = new Set<string>();
+
+// Clients only see 503: whoever wrote the name must hear of it.
+function warnOnce(issuer: string, message: string): void {
+  if (warned.has(issuer)) return;
+  warned.add(issuer);
+  process.emitWarning(message, { code: 'PORTCULLIS_DISCOVERY' });
+}

@@ -1,0 +1,154 @@
+import { type KeyAsked, type KeySet, readKeySet } from './key-set.ts';
+import type { Alg, Key, VerificationKeys } from './keys.ts';
+
+/** An edition of an issuer's keys. */
+export interface Edition {
+  readonly jwks: unknown;
+  readonly algorithms: readonly Alg[];
+  /** For how long its issuer says it holds, in milliseconds; 0: not at all. */
+  readonly maxAge: number | undefined;
+}
+
+// Of an edition that its issuer would not have kept at all: asking anew for each token helps nobody.
+const UNKEPT_LIFE = 60_000;
+const SHORTEST_LIFE = 1_000;
+
+/** For so long after their end known keys serve on while their issuer cannot be reached. */
+const OUTAGE = 86_400_000;
+
+// Between the beginnings of two fetches that somebody waits for; the longer one while they bring nothing.
+const PAUSE = 1_000;
+const LONG_PAUSE = 1_500;
+
+// So many fetches in a row without a new key are a flood of made-up names, until it is quiet for a while.
+const FLOOD = 2;
+const QUIET = 10_000;
+const MOST_WAITING = 1_000;
+
+/**
+ * Keys fetched from their issuer: when first needed, one fetch at a time, again in the background at four fifths of their
+ * life, and kept for a day beyond it while the issuer is away.
+ *
+ * An unknown name may mean a new key: it waits for a fetch, and fetches begin a second apart at least. When two of them
+ * brought nothing, unknown names are refused at once, while fetches go on, 1.5 s apart: so a flood of made-up names costs
+ * little, and a new key is known within two seconds all the same.
+ */
+export class PublishedKeys implements VerificationKeys {
+  readonly #fetchEdition: () => Promise<Edition>;
+  readonly #longestLife: number;
+  #set: KeySet | undefined;
+  #refreshAt = 0;
+  #freshUntil = 0;
+  #underWay: Promise<void> | undefined;
+  #next: Promise<void> | undefined;
+  #begunAt = Number.NEGATIVE_INFINITY;
+  /** Why the last fetch failed. */
+  #failure: Error | undefined;
+  #fruitless = 0;
+  #fruitlessAt = 0;
+  #waiting = 0;
+
+  /** `longestLife` in milliseconds: how long an edition counts as fresh where its issuer allows more, or does not say. */
+  constructor(fetchEdition: () => Promise<Edition>, longestLife: number) {
+    this.#fetchEdition = fetchEdition;
+    this.#longestLife = longestLife;
+  }
+
+  find(asked: KeyAsked): Key | undefined | Promise<Key | undefined> {
+    const now = performance.now();
+    const set = this.#standing(now);
+    const key = set?.find(asked);
+    if (key === undefined) return set === undefined || set.mayLack(asked) ? this.#search(asked) : undefined;
+    if (now < this.#refreshAt) return key;
+    const renewed = this.#underWay ?? (this.#isDue(now) ? this.#begin(false) : undefined);
+    // The issuer may have withdrawn it, and is asked first; unless it was asked already, and is away.
+    if (now < this.#freshUntil || renewed === undefined || this.#failure !== undefined) return key;
+    return renewed.then(() => this.#standing()?.find(asked));
+  }
+
+  /** Looks for a key that is not known, or for any. Rejects if the issuer could not be asked. */
+  async #search(asked: KeyAsked): Promise<Key | undefined> {
+    const before = this.#underWay;
+    const fetched = before ?? (this.#isDue() ? this.#begin(true) : undefined);
+    if (fetched !== undefined) await fetched;
+    const key = this.#found(asked);
+    // A fetch that began before the question came may have missed the key.
+    if (key !== undefined || (fetched !== undefined && before === undefined)) return key;
+    const next = this.#schedule();
+    if (this.#isFlooded() || this.#waiting >= MOST_WAITING) return undefined;
+    this.#waiting++;
+    await next;
+    this.#waiting--;
+    return this.#found(asked);
+  }
+
+  #found(asked: KeyAsked): Key | undefined {
+    const key = this.#standing()?.find(asked);
+    if (key === undefined && this.#failure !== undefined) throw this.#failure;
+    return key;
+  }
+
+  #standing(now: number = performance.now()): KeySet | undefined {
+    return now < this.#freshUntil + OUTAGE ? this.#set : undefined;
+  }
+
+  #isDue(now: number = performance.now()): boolean {
+    return now >= this.#begunAt + this.#pause();
+  }
+
+  #pause(): number {
+    return this.#isFlooded() ? LONG_PAUSE : PAUSE;
+  }
+
+  #isFlooded(): boolean {
+    return this.#fruitless >= FLOOD && performance.now() < this.#fruitlessAt + QUIET;
+  }
+
+  /** The next fetch, as soon as one may begin. */
+  #schedule(): Promise<void> {
+    this.#next ??= new Promise<void>((resolve) => {
+      const delay = this.#begunAt + this.#pause() - performance.now();
+      const timer = setTimeout(() => {
+        this.#next = undefined;
+        resolve(this.#underWay ?? this.#begin(true));
+      }, delay);
+      timer.unref();
+    });
+    return this.#next;
+  }
+
+  /** Fetches. It never rejects: what went wrong is in `#failure`. */
+  #begin(sought: boolean): Promise<void> {
+    this.#begunAt = performance.now();
+    this.#underWay = this.#fetch(sought).finally(() => {
+      this.#underWay = undefined;
+    });
+    return this.#underWay;
+  }
+
+  async #fetch(sought: boolean): Promise<void> {
+    try {
+      const { jwks, algorithms, maxAge } = await this.#fetchEdition();
+      const set = readKeySet(jwks, algorithms, this.#set);
+      if (sought) this.#judge(set.addsTo(this.#set));
+      this.#take(set, maxAge);
+      this.#failure = undefined;
+    } catch (error) {
+      this.#failure = new Error("the issuer's keys cannot be fetched", { cause: error });
+    }
+  }
+
+  #judge(fruitful: boolean): void {
+    const now = performance.now();
+    const lately = now < this.#fruitlessAt + QUIET;
+    this.#fruitless = fruitful ? 0 : (lately ? this.#fruitless : 0) + 1;
+    this.#fruitlessAt = now;
+  }
+
+  #take(set: KeySet, maxAge: number = this.#longestLife): void {
+    const life = Math.min(Math.max(maxAge || UNKEPT_LIFE, SHORTEST_LIFE), this.#longestLife);
+    this.#set = set;
+    this.#freshUntil = this.#begunAt + life;
+    this.#refreshAt = this.#begunAt + life * 0.8;
+  }
+}

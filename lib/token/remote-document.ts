@@ -1,0 +1,89 @@
+/** A JSON document as its server gave it. */
+export interface RemoteDocument {
+  readonly value: unknown;
+  /** For how long its server says it holds, in milliseconds; undefined where it does not say. */
+  readonly maxAge: number | undefined;
+}
+
+/** The server was there, and answered with another status than 200. */
+export class UnexpectedStatus extends Error {
+  readonly status: number;
+
+  constructor(url: URL, status: number) {
+    super(`${url.href} answered ${status}`);
+    this.name = 'UnexpectedStatus';
+    this.status = status;
+  }
+}
+
+const MOST_BYTES = 65_536;
+const MOST_REDIRECTS = 3;
+const LOOPBACK = /^(?:localhost|(?:.+\.)?localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
+
+/** The URL, if keys may come from there: https, or plain http on loopback. Otherwise a complaint for a developer. */
+export function trustworthyUrl(url: unknown): URL | string {
+  const text = url instanceof URL ? url.href : url;
+  if (typeof text !== 'string' || !URL.canParse(text)) return 'must be a URL such as https://issuer.example/jwks.json';
+  const parsed = new URL(text);
+  const local = parsed.protocol === 'http:' && LOOPBACK.test(parsed.hostname);
+  if (parsed.protocol !== 'https:' && !local) return 'must begin with https:// (http is for loopback only)';
+  if (parsed.username !== '' || parsed.password !== '') return 'must not hold a user name or password';
+  return parsed;
+}
+
+/**
+ * Fetches a JSON document of 64 KiB at most, within `timeout` milliseconds. Redirects are followed at the same origin only:
+ * where keys come from is not for others to say.
+ */
+export async function fetchDocument(url: URL, timeout: number): Promise<RemoteDocument> {
+  const signal = AbortSignal.timeout(timeout);
+  let place = url;
+  for (let redirects = 0; redirects <= MOST_REDIRECTS; redirects++) {
+    const response = await fetch(place, {
+      redirect: 'manual',
+      signal,
+      headers: { Accept: 'application/json, */*;q=0.1' },
+    });
+    const next = redirectTo(response, place);
+    if (next === undefined) return await readDocument(response, place);
+    await response.body?.cancel();
+    if (next.origin !== url.origin) throw new Error(`${url.href} redirects to another origin, ${next.origin}`);
+    place = next;
+  }
+  throw new Error(`${url.href} redirects too often`);
+}
+
+function redirectTo({ status, headers }: Response, place: URL): URL | undefined {
+  const location = headers.get('location');
+  return [301, 302, 303, 307, 308].includes(status) && location !== null ? new URL(location, place) : undefined;
+}
+
+async function readDocument(response: Response, url: URL): Promise<RemoteDocument> {
+  if (response.status !== 200) {
+    await response.body?.cancel();
+    throw new UnexpectedStatus(url, response.status);
+  }
+  return { value: JSON.parse(await readText(response, url)), maxAge: maxAgeOf(response.headers) };
+}
+
+async function readText({ body }: Response, url: URL): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  // Leaving the loop by an error cancels the rest.
+  for await (const chunk of body ?? []) {
+    size += chunk.length;
+    if (size > MOST_BYTES) throw new Error(`${url.href} answered with more than ${MOST_BYTES} bytes`);
+    chunks.push(chunk);
+  }
+  return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks));
+}
+
+/** RFC 9111, sections 4.2.1, 5.1 and 5.2.2. */
+function maxAgeOf(headers: Headers): number | undefined {
+  const directives = (headers.get('cache-control') ?? '').toLowerCase();
+  if (/(?:^|[\s,])no-(?:store|cache)(?![\w-])/.test(directives)) return 0;
+  const seconds = /(?:^|[\s,])max-age="?(\d{1,9})/.exec(directives)?.[1];
+  if (seconds === undefined) return undefined;
+  const age = /^\d{1,9}$/.exec(headers.get('age') ?? '')?.[0] ?? '0';
+  return Math.max(Number(seconds) - Number(age), 0) * 1_000;
+}

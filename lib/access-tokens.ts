@@ -1,10 +1,12 @@
-import type { Auth } from './auth.ts';
+import type { Auth, Identity } from './auth.ts';
 import { InvalidToken } from './errors.ts';
 import type { StoreParts } from './login/auth-store.ts';
 import { keepEvidence } from './login/evidence.ts';
 import { idOf } from './login/revocation.ts';
 import type { Evidence } from './login/revocations.ts';
+import type { Finding } from './request/authenticate.ts';
 import type { TimeLimits } from './token/claims.ts';
+import { type MintedFor, type MintedToken, type Minting, mint } from './token/issuer.ts';
 import type { TrustedIssuer } from './token/keys.ts';
 import { tokenVerifier, type VerifiedToken } from './token/verifier.ts';
 
@@ -21,10 +23,19 @@ export interface AccessTokensSettings extends TimeLimits {
 export interface AccessTokens {
   /** Who a token speaks for. Throws (or rejects with) `InvalidToken`; `StoreUnavailable` if revocations are not known. */
   judge(token: string): Eventually<Auth>;
+  /** The first good one of those that cookies of one name carry, or why the first is not: whoever can set cookies beside ours locks nobody out. */
+  judgeAny(tokens: readonly string[]): Promise<Finding>;
   /** The same for a token just minted. */
   admit(verified: VerifiedToken): Auth;
   /** Whose login a token belongs to, be it expired or revoked: for logout. Throws `InvalidToken` for a forged one. */
-  loginOf(token: string): Promise<{ readonly subject: string; readonly sid: string } | undefined>;
+  loginOf(token: string): Promise<TokenLogin | undefined>;
+}
+
+/** The login that an access token belongs to, and how long that token lasts. */
+export interface TokenLogin {
+  readonly subject: string;
+  readonly sid: string;
+  readonly expiresAt: number;
 }
 
 /** What is kept with a verified token. */
@@ -44,7 +55,8 @@ export function accessTokens({ mode, parts, ...settings }: AccessTokensSettings)
     if (kept !== undefined) return kept;
     const evidence = evidenceOf(verified, settings.leeway);
     // The first generation replaces none: there is nothing to tell.
-    const facts = { auth: authOf(mode, verified), evidence, told: !verified.generation };
+    const told = evidence.login === undefined || verified.generation === 0;
+    const facts = { auth: authOf(mode, verified), evidence, told };
     keepEvidence(facts.auth, evidence);
     known.set(verified, facts);
     return facts;
@@ -57,12 +69,27 @@ export function accessTokens({ mode, parts, ...settings }: AccessTokensSettings)
     return parts.replica.settle().then(() => unlessRevoked(parts, verified, facts));
   }
 
+  const judge = (token: string) => after(verifier.verify(token), judgeVerified);
+
   return {
-    judge: (token) => after(verifier.verify(token), judgeVerified),
+    judge,
+    async judgeAny(tokens) {
+      let failure: InvalidToken | undefined;
+      for (const token of tokens) {
+        try {
+          return { auth: await judge(token) };
+        } catch (error) {
+          if (!(error instanceof InvalidToken)) throw error;
+          failure ??= error;
+        }
+      }
+      return { failure };
+    },
     admit: (verified) => factsOf(verified).auth,
     async loginOf(token) {
-      const { subject, sid, generation } = await verifier.verifyExpired(token);
-      return sid === undefined || generation === undefined ? undefined : { subject, sid };
+      const { subject, sid, generation, expiresAt, issuer, kid } = await verifier.verifyExpired(token);
+      if (parts?.replica.revocations.keyRevoked(issuer, kid)) throw new InvalidToken('revoked');
+      return isLogin(sid, generation) ? { subject, sid, expiresAt } : undefined;
     },
   };
 }
@@ -81,18 +108,22 @@ function unlessRevoked({ replica, logins }: StoreParts, verified: VerifiedToken,
 
 function evidenceOf(verified: VerifiedToken, leeway: number): Evidence {
   const { issuer, subject, jti, sid, generation, kid, issuedAt, stamp } = verified;
-  const ours = sid !== undefined && generation !== undefined;
   return {
     token: idOf.token(issuer, jti),
     key: idOf.key(issuer, kid),
     // A login's tokens end with it, by its sid; who begins after everything of the subject was taken back lives.
-    ...(ours
+    ...(isLogin(sid, generation)
       ? { login: idOf.login(sid) }
       : { subjects: [idOf.subject(issuer, subject), idOf.subject(undefined, subject)] }),
     issuedAt,
     ...(stamp === undefined ? {} : { stamp }),
     leeway,
   };
+}
+
+/** Whether these claims name a login of ours: a SHA-256, and a refresh generation beside it. Another issuer's `sid` means its own. */
+function isLogin(sid: string | undefined, generation: number | undefined): sid is string {
+  return generation !== undefined && sid !== undefined && /^[\w-]{43}$/.test(sid);
 }
 
 function authOf(mode: 'jwt' | 'hybrid', verified: VerifiedToken): Auth {
@@ -102,7 +133,7 @@ function authOf(mode: 'jwt' | 'hybrid', verified: VerifiedToken): Auth {
     mode,
     subject,
     issuer,
-    ...(sid === undefined || generation === undefined ? {} : { sid }),
+    ...(isLogin(sid, generation) ? { sid } : {}),
     jti,
     scopes,
     roles,
@@ -115,4 +146,20 @@ function authOf(mode: 'jwt' | 'hybrid', verified: VerifiedToken): Auth {
 
 function after<A, B>(value: Eventually<A>, next: (value: A) => Eventually<B>): Eventually<B> {
   return value instanceof Promise ? value.then(next) : next(value);
+}
+
+/** Mints a token, unless its key was taken back: nobody would believe it. Throws an Error in the factory's name. */
+export function mintUnrevoked(
+  factory: string,
+  minting: Minting,
+  { replica }: StoreParts,
+  ...rest: [identity: Identity, login?: MintedFor]
+): MintedToken {
+  const { kid } = minting.keys.current;
+  if (replica.revocations.keyRevoked(minting.issuer, kid)) {
+    throw new Error(
+      `${factory}: the signing key "${kid}" was revoked: put another in its place with keys.replace([...])`,
+    );
+  }
+  return mint(minting, ...rest);
 }

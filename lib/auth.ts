@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Request, Response, Router } from 'express';
-import type { Audit } from './audit.ts';
+import { type Audit, tell } from './audit.ts';
 import { type AuthError, Unauthenticated } from './errors.ts';
 
 /** A Connect middleware. (Not Express's RequestHandler: in front of a handler that one turns `req.params.id` into `string | string[]`.) */
@@ -102,6 +102,8 @@ export interface Recognition {
   explicit: boolean;
   /** Why an ambient credential counted as absent: what a guard answers for it. */
   failure: AuthError | undefined;
+  /** What a guard answers where nothing counted as absent; made on first asking. */
+  nobody: AuthError | undefined;
   /** Who hears of what becomes of this request. */
   readonly audits: Set<Audit>;
 }
@@ -113,7 +115,7 @@ const recognitions = new WeakMap<object, Recognition>();
 export function recognitionOf(req: object): Recognition {
   let recognition = recognitions.get(req);
   if (recognition === undefined) {
-    recognition = { auth: undefined, explicit: false, failure: undefined, audits: new Set() };
+    recognition = { auth: undefined, explicit: false, failure: undefined, nobody: undefined, audits: new Set() };
     recognitions.set(req, recognition);
   }
   return recognition;
@@ -123,5 +125,23 @@ export function recognitionOf(req: object): Recognition {
 export function getAuth(req: { readonly auth?: Auth }): Auth {
   const recognition = recognitions.get(req);
   if (recognition?.auth !== undefined) return recognition.auth;
-  throw recognition?.failure ?? new Unauthenticated();
+  if (recognition === undefined) throw new Unauthenticated();
+  const error = refusalOf(recognition);
+  tellRefusal(error, recognition.audits, req as Request);
+  throw error;
+}
+
+/** Why this request is refused where somebody must be known: one and the same error, however many ask. */
+export function refusalOf(recognition: Recognition): AuthError {
+  recognition.nobody ??= new Unauthenticated();
+  return recognition.failure ?? recognition.nobody;
+}
+
+const told = new WeakSet<AuthError>();
+
+/** Tells of a refusal, once, though several be about to. */
+export function tellRefusal(error: AuthError, audits: Iterable<Audit>, req: IncomingMessage): void {
+  if (told.has(error)) return;
+  told.add(error);
+  tell(audits, { type: 'refused', error }, req);
 }

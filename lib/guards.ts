@@ -1,12 +1,5 @@
-import { tell } from './audit.ts';
-import { type Auth, type Middleware, recognitionOf } from './auth.ts';
-import {
-  type AuthError,
-  InsufficientRole,
-  InsufficientScope,
-  InsufficientUserAuthentication,
-  Unauthenticated,
-} from './errors.ts';
+import { type Auth, type Middleware, recognitionOf, refusalOf, tellRefusal } from './auth.ts';
+import { type AuthError, InsufficientRole, InsufficientScope, InsufficientUserAuthentication } from './errors.ts';
 import { type Duration, readOptions } from './options.ts';
 
 const MODES: readonly string[] = ['session', 'jwt', 'hybrid'] satisfies readonly Auth['mode'][];
@@ -55,10 +48,10 @@ export function requireRole(...anyOf: readonly string[]): Middleware {
 /** Lifts a check of the caller to a middleware. It asks what the modes found, not `req.auth`, which anybody may write. */
 function guard(check: (auth: Auth) => AuthError | undefined): Middleware {
   return function guard(req, _res, next) {
-    const { auth, failure, audits } = recognitionOf(req);
-    const error = auth === undefined ? (failure ?? new Unauthenticated()) : check(auth);
+    const recognition = recognitionOf(req);
+    const error = recognition.auth === undefined ? refusalOf(recognition) : check(recognition.auth);
     if (error === undefined) return next();
-    tell(audits, { type: 'refused', error }, req);
+    tellRefusal(error, recognition.audits, req);
     next(error);
   };
 }
@@ -68,6 +61,9 @@ function isWithin({ authenticatedAt }: Auth, within: number): boolean {
 }
 
 function checkNames(factory: string, noun: string, names: readonly unknown[]): void {
+  if (names.length > 0 && typeof names[0] === 'object') {
+    throw new TypeError(`${factory}: call it with names: app.use(${factory}('…'))`);
+  }
   // RFC 6749, 3.3 for scopes; a quote in a name would break the challenge.
   const sound = names.every((name) => typeof name === 'string' && /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(name));
   if (names.length === 0 || !sound) {

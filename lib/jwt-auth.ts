@@ -2,11 +2,10 @@ import type { IncomingMessage } from 'node:http';
 import { type AccessTokens, accessTokens } from './access-tokens.ts';
 import type { Audit } from './audit.ts';
 import type { Mode } from './auth.ts';
-import { InvalidToken } from './errors.ts';
 import type { AuthStore, StoreParts } from './login/auth-store.ts';
 import { partsOf } from './login/auth-store.ts';
 import type { ModeOptions } from './mode-options.ts';
-import { type Duration, readOptions } from './options.ts';
+import { type Duration, type OptionReader, readOptions } from './options.ts';
 import { authenticate, type Finding } from './request/authenticate.ts';
 import { bearerOf } from './request/bearer.ts';
 import { cookieValues } from './request/cookies.ts';
@@ -42,16 +41,7 @@ export function jwtAuth(options: JwtAuthOptions): Mode {
     const values = cookieValues(req, name);
     if (values.length === 0) return {};
     if (isUnsafe(req) || isUpgrade(req)) crossSite.check(req);
-    let failure: InvalidToken | undefined;
-    for (const value of values) {
-      try {
-        return { auth: await tokens.judge(value) };
-      } catch (error) {
-        if (!(error instanceof InvalidToken)) throw error;
-        failure ??= error;
-      }
-    }
-    return { failure };
+    return tokens.judgeAny(values);
   }
 
   return authenticate({
@@ -91,10 +81,18 @@ function settle(options: JwtAuthOptions): Settings {
   return {
     required: reader.flag('required', true),
     audit,
-    cookie: options.cookie === undefined ? undefined : reader.text('cookie'),
+    cookie: settleCookieName(options, reader),
     crossSite: crossSitePolicy('jwtAuth', options.trustedOrigins, 'lax'),
     tokens: accessTokens({ mode: 'jwt', issuers: settleIssuers(options), parts, leeway, maxLifetime }),
   };
+}
+
+function settleCookieName(options: JwtAuthOptions, reader: OptionReader<{ cookie?: string }>): string | undefined {
+  if (options.cookie === undefined) return undefined;
+  const name = reader.text('cookie');
+  // RFC 6265, 4.1.1: a name is a token of RFC 9110, 5.6.2.
+  if (!/^[!#$%&'*+.^_`|~0-9a-z-]+$/i.test(name)) reader.fail('"cookie" must be the name of a cookie');
+  return name;
 }
 
 function settleStore(store: AuthStore | undefined): StoreParts {
@@ -107,16 +105,16 @@ function settleStore(store: AuthStore | undefined): StoreParts {
 }
 
 function settleIssuers(options: JwtAuthOptions): readonly TrustedIssuer[] {
-  if (!('issuers' in options)) {
-    const { issuer, audience, keys, types, claims, accepts } = options;
+  const { issuers } = options as { readonly issuers?: readonly TrustedIssuer[] };
+  if (issuers === undefined) {
+    const { issuer, audience, keys, types, claims, accepts } = options as TrustedIssuer;
     const trusted = { issuer, audience, keys, ...definedOf({ types, claims, accepts }) };
     checkTrustedIssuer('jwtAuth', trusted);
     return [trusted];
   }
-  const { issuers } = options;
   if (!Array.isArray(issuers) || issuers.length === 0)
     throw new TypeError('jwtAuth: "issuers" must list at least one issuer');
-  const both = TRUSTED_ISSUER_OPTIONS.find((name) => name in options);
+  const both = TRUSTED_ISSUER_OPTIONS.find((name) => (options as Partial<TrustedIssuer>)[name] !== undefined);
   if (both !== undefined) throw new TypeError(`jwtAuth: give "issuers" or "${both}", not both`);
   for (const trusted of issuers) checkTrustedIssuer('jwtAuth', trusted);
   return issuers;

@@ -1,7 +1,9 @@
+import { mintUnrevoked } from './access-tokens.ts';
 import type { Identity } from './auth.ts';
 import { type AuthStore, partsOf, type StoreParts } from './login/auth-store.ts';
 import { idOf } from './login/revocation.ts';
 import { type Duration, readOptions } from './options.ts';
+import { checkIdentity } from './token/identity.ts';
 import { mint } from './token/issuer.ts';
 import { checkSigningKeys, type SigningKeys } from './token/keys.ts';
 
@@ -28,20 +30,11 @@ export function tokenIssuer(options: TokenIssuerOptions): (identity: Identity) =
   const parts = store === undefined ? undefined : partsOf('tokenIssuer', store);
   parts?.replica.expectLifetime(lifetime);
   return function issueToken(identity) {
+    checkIdentity('tokenIssuer', identity);
     if (parts === undefined) return mint(minting, identity).token;
-    demandUnrevoked(parts, minting.issuer, keys);
     const stamp = stampFor(parts, minting.issuer, identity.subject);
-    return mint(minting, identity, stamp === undefined ? {} : { stamp }).token;
+    return mintUnrevoked('tokenIssuer', minting, parts, identity, stamp === undefined ? {} : { stamp }).token;
   };
-}
-
-/** Throws once the signing key was taken back: what it signs would be refused everywhere. */
-function demandUnrevoked({ replica }: StoreParts, issuer: string, keys: SigningKeys): void {
-  const { kid } = keys.current;
-  if (!replica.revocations.keyRevoked(issuer, kid)) return;
-  throw new Error(
-    `tokenIssuer: the signing key "${kid}" was revoked: put another in its place with keys.replace([...])`,
-  );
 }
 
 /** Now by Redis' clock, as every process reads it, and after every cut-off known here. */

@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 /** The house, from the roof down. Between bars stand rooms; a room imports what lies below it, never its neighbours. */
 const HOUSE = `
   index.ts
-  session-auth.ts | jwt-auth.ts | hybrid-auth.ts | token-issuer.ts | stores.ts
+  session-auth.ts | jwt-auth.ts | hybrid-auth.ts hybrid/ | token-issuer.ts | stores.ts
   guards.ts | access-tokens.ts | mode-options.ts | routes/ | store/
   request/ | token/ | login/ | session/ | providers/
   auth.ts errors.ts options.ts secrets.ts audit.ts store/ports.ts

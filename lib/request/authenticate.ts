@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Request } from 'express';
-import { type Audit, tell } from '../audit.ts';
-import { type Auth, type Mode, type Recognition, recognitionOf } from '../auth.ts';
-import { AuthError, Unauthenticated } from '../errors.ts';
+import type { Audit } from '../audit.ts';
+import { type Auth, type Mode, type Recognition, recognitionOf, refusalOf, tellRefusal } from '../auth.ts';
+import { AuthError } from '../errors.ts';
 
 /** What a mode found in a request. */
 export interface Finding {
@@ -43,36 +43,27 @@ export function authenticate(door: Door): Mode {
   ): void {
     const recognition = recognitionOf(req);
     if (door.audit !== undefined) recognition.audits.add(door.audit);
-    const accept = (finding: Finding) => {
-      if (finding.failure !== undefined) recognition.failure ??= finding.failure;
-      if (door.required && recognition.auth === undefined) {
-        refuse(recognition.failure ?? new Unauthenticated());
-      } else {
-        next();
-      }
+    const accept = ({ failure }: Finding) => {
+      if (failure !== undefined) recognition.failure ??= failure;
+      if (door.required && recognition.auth === undefined) refuse(refusalOf(recognition));
+      else next();
     };
     const refuse = (error: unknown) => {
-      if (error instanceof AuthError) tell(recognition.audits, { type: 'refused', error }, req);
+      if (error instanceof AuthError) tellRefusal(error, recognition.audits, req);
       next(error);
     };
-    try {
-      const finding = recognise(door, req, { res, next }, recognition);
-      if (finding instanceof Promise) finding.then(accept, refuse);
-      else accept(finding);
-    } catch (error) {
-      refuse(error);
-    }
+    // What `next` throws is none of our errors, and must not call it again.
+    const finding = attempt(() => recognise(door, req, { res, next }, recognition), refuse);
+    if (finding instanceof Promise) finding.then(accept, refuse);
+    else if (finding !== undefined) accept(finding);
   };
-  return Object.assign(middleware, {
-    async authenticate(req: IncomingMessage): Promise<Auth | undefined> {
-      const explicit = await door.explicit?.(req);
-      return explicit ?? (await door.ambient?.(req, undefined))?.auth;
-    },
-  });
+  return Object.assign(middleware, { authenticate: (req: IncomingMessage) => authenticateOutside(door, req) });
 }
 
 function recognise(door: Door, req: IncomingMessage, reply: Reply, recognition: Recognition): Eventually<Finding> {
-  const explicit = recognition.explicit ? undefined : door.explicit?.(req);
+  // Who takes bearers looks at no cookie beside one: it would be asked where it comes from, and renewed, for nothing.
+  if (recognition.explicit && door.explicit !== undefined) return NOBODY;
+  const explicit = door.explicit?.(req);
   if (explicit !== undefined) {
     return after(explicit, (auth) => {
       recognition.explicit = true;
@@ -86,6 +77,16 @@ function recognise(door: Door, req: IncomingMessage, reply: Reply, recognition: 
   });
 }
 
+async function authenticateOutside(door: Door, req: IncomingMessage): Promise<Auth | undefined> {
+  try {
+    const explicit = await door.explicit?.(req);
+    return explicit ?? (await door.ambient?.(req, undefined))?.auth;
+  } catch (error) {
+    if (error instanceof AuthError && door.audit !== undefined) tellRefusal(error, [door.audit], req);
+    throw error;
+  }
+}
+
 /** Makes this the caller of the request, or nobody. */
 export function become(req: IncomingMessage, auth: Auth | undefined): void {
   recognitionOf(req).auth = auth;
@@ -95,4 +96,13 @@ export function become(req: IncomingMessage, auth: Auth | undefined): void {
 
 function after<A, B>(value: Eventually<A>, next: (value: A) => B): Eventually<B> {
   return value instanceof Promise ? value.then(next) : next(value);
+}
+
+function attempt<Value>(work: () => Value, fail: (error: unknown) => void): Value | undefined {
+  try {
+    return work();
+  } catch (error) {
+    fail(error);
+    return undefined;
+  }
 }

@@ -27,6 +27,8 @@ export function onEnd({ replica, logins }: StoreParts, auth: Auth, hear: () => v
     stop();
     setImmediate(hear);
   };
+  // A token ends by this machine's clock, as it is verified; a session by the store's.
+  const now = () => (auth.mode === 'session' ? replica.clock.now() : Date.now());
   const wait = (until: number) => {
     if (over) return;
     timer = setTimeout(() => void look(until), Math.min(Math.max(until - now(), 1), LONGEST_TIMER));

@@ -101,22 +101,24 @@ export class HybridLogins {
     const carried = this.#callers.areIn(req);
     if (carried && isUnsafe(req) && bearerOf(req) === undefined) crossSite.check(req);
     const login = await this.#belonging(req);
-    if (login !== undefined) await this.#end(login);
+    const ended = login !== undefined && (await this.#end(login));
     if (carried || this.#pairs.handedTo(req) !== undefined) {
       cookies?.access.clear(res);
       cookies?.refresh.clear(res);
     }
     if (login === undefined) return;
     if (recognitionOf(req).auth?.sid === login.sid) become(req, undefined);
-    this.#tell('logout', login, req);
+    if (ended) this.#tell('logout', login, req);
   }
 
-  async #end({ subject, sid, expiresAt }: Belonging): Promise<void> {
+  /** False if it was over before. */
+  async #end({ subject, sid, expiresAt = 0 }: Belonging): Promise<boolean> {
     const { logins, replica } = this.#settings.parts;
-    if (await logins.end({ subject, sid })) return;
+    if (await logins.end({ subject, sid })) return true;
+    if (expiresAt <= Date.now() || logins.isRevoked(sid)) return false;
     // The store lost the login: the access token that names it is still believed.
-    if (expiresAt === undefined || expiresAt <= Date.now()) return;
     await replica.revoke([entryOf({ kind: 'login', id: idOf.login(sid), expiresAt: expiresAt + LEEWAY })]);
+    return true;
   }
 
   /** The login a request belongs to, by whatever it carries, be it spent or expired. Throws `InvalidToken` for a forged bearer. */

@@ -65,10 +65,9 @@ export class Pairs {
     const { cookies, parts, accessTokens } = this.#settings;
     res.setHeader('Cache-Control', 'no-store');
     if (cookies !== undefined) {
-      const now = parts.replica.clock.now();
-      const until = (end: number) => (login.persistent ? Math.max(0, end - now) : undefined);
+      const rest = Math.max(0, login.expiresAt - Math.max(parts.replica.clock.now(), login.lastSeenAt));
       cookies.access.set(res, minted.token, login.persistent ? lifeOf(minted) : undefined);
-      cookies.refresh.set(res, refreshToken, until(login.expiresAt));
+      cookies.refresh.set(res, refreshToken, login.persistent ? rest : undefined);
     }
     this.#handed.set(req, minted.token);
     // What failed before has been made good.

@@ -8,11 +8,9 @@ type RecordReply = [who: string, created: string, absolute: string, idle: string
 
 /** Logins in Redis. A login's record and row share a slot by its sid; a subject's index has the slot of its hash. */
 export function redisLogins(commands: RedisCommands, prefix: string): LoginStore {
-  const recordKey = (sid: string) => `${prefix}login:{${sid}}`;
-  const rowKey = (sid: string) => `${prefix}row:{${sid}}`;
-  // Hashed, for a subject is user text: it could close the hash tag, or be very long.
-  const indexKey = (subject: string) =>
-    `${prefix}subject:{${createHash('sha256').update(subject).digest('base64url')}}`;
+  const recordKey = (sid: string) => `${prefix}login:{${tagOf(sid)}}`;
+  const rowKey = (sid: string) => `${prefix}row:{${tagOf(sid)}}`;
+  const indexKey = (subject: string) => `${prefix}subject:{${hash(subject)}}`;
 
   async function index(subject: string) {
     const reply: string[] = await commands.command(indexKey(subject), 'ZRANGE', indexKey(subject), 0, -1, 'WITHSCORES');
@@ -87,6 +85,18 @@ export function redisLogins(commands: RedisCommands, prefix: string): LoginStore
       return ended.sort((a, b) => b.createdAt - a.createdAt || (a.sid < b.sid ? 1 : -1));
     },
   };
+}
+
+// Text of users could close the hash tag, or be very long: a subject always, and whatever is asked for as though it were
+// a sid.
+const SID = /^[\w-]{43}$/;
+
+function tagOf(sid: string): string {
+  return SID.test(sid) ? sid : hash(sid);
+}
+
+function hash(text: string): string {
+  return createHash('sha256').update(text).digest('base64url');
 }
 
 /** The login of a reply; undefined if what stands there is none of ours. */

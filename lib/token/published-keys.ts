@@ -20,9 +20,9 @@ const OUTAGE = 86_400_000;
 const PAUSE = 1_000;
 const LONG_PAUSE = 1_500;
 
-// So many fetches in a row without a new key are a flood of made-up names, until it is quiet for a while.
+// So many fetches in a row without a new key are a flood of made-up names, until none comes for a while.
 const FLOOD = 2;
-const QUIET = 10_000;
+const QUIET = 500;
 const MOST_WAITING = 1_000;
 
 /**
@@ -45,7 +45,7 @@ export class PublishedKeys implements VerificationKeys {
   /** Why the last fetch failed. */
   #failure: Error | undefined;
   #fruitless = 0;
-  #fruitlessAt = 0;
+  #soughtAt = 0;
   #waiting = 0;
 
   /** `longestLife` in milliseconds: how long an edition counts as fresh where its issuer allows more, or does not say. */
@@ -68,6 +68,17 @@ export class PublishedKeys implements VerificationKeys {
 
   /** Looks for a key that is not known, or for any. Rejects if the issuer could not be asked. */
   async #search(asked: KeyAsked): Promise<Key | undefined> {
+    const now = performance.now();
+    if (now >= this.#soughtAt + QUIET) this.#fruitless = 0;
+    this.#soughtAt = now;
+    try {
+      return await this.#wait(asked);
+    } finally {
+      this.#soughtAt = performance.now();
+    }
+  }
+
+  async #wait(asked: KeyAsked): Promise<Key | undefined> {
     const before = this.#underWay;
     const fetched = before ?? (this.#isDue() ? this.#begin(true) : undefined);
     if (fetched !== undefined) await fetched;
@@ -101,7 +112,7 @@ export class PublishedKeys implements VerificationKeys {
   }
 
   #isFlooded(): boolean {
-    return this.#fruitless >= FLOOD && performance.now() < this.#fruitlessAt + QUIET;
+    return this.#fruitless >= FLOOD;
   }
 
   /** The next fetch, as soon as one may begin. */
@@ -130,19 +141,12 @@ export class PublishedKeys implements VerificationKeys {
     try {
       const { jwks, algorithms, maxAge } = await this.#fetchEdition();
       const set = readKeySet(jwks, algorithms, this.#set);
-      if (sought) this.#judge(set.addsTo(this.#set));
+      if (sought) this.#fruitless = set.addsTo(this.#set) ? 0 : this.#fruitless + 1;
       this.#take(set, maxAge);
       this.#failure = undefined;
     } catch (error) {
       this.#failure = new Error("the issuer's keys cannot be fetched", { cause: error });
     }
-  }
-
-  #judge(fruitful: boolean): void {
-    const now = performance.now();
-    const lately = now < this.#fruitlessAt + QUIET;
-    this.#fruitless = fruitful ? 0 : (lately ? this.#fruitless : 0) + 1;
-    this.#fruitlessAt = now;
   }
 
   #take(set: KeySet, maxAge: number = this.#longestLife): void {

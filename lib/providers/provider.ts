@@ -1,0 +1,48 @@
+import type { Claims } from '../auth.ts';
+import type { Reading, TrustedIssuer, VerificationKeys } from '../token/keys.ts';
+import { trustworthyUrl } from '../token/remote-document.ts';
+import { checkTrustedIssuer } from '../token/trusted-issuer.ts';
+
+/** What a preset knows of its provider, before its user adds to it. */
+export interface Provider {
+  readonly issuer: string;
+  readonly audience: string | readonly string[];
+  readonly keys: VerificationKeys;
+  /** Where scopes, roles and the audience stand. */
+  readonly claims?: TrustedIssuer['claims'];
+  /** The provider's own trap, which no general rule catches. */
+  readonly accepts?: (claims: Claims) => boolean;
+}
+
+/** The options that every preset takes. */
+export const READING = ['claims', 'accepts', 'types'] as const satisfies readonly (keyof Reading)[];
+
+/** Lays what the user says over what the preset knows: `claims` one by one, `types` whole; both `accepts` must agree. */
+export function trust(factory: string, { accepts: own, ...provider }: Provider, reading: Reading): TrustedIssuer {
+  const { accepts, types } = reading;
+  const trusted: TrustedIssuer = {
+    ...provider,
+    claims: { ...provider.claims, ...reading.claims },
+    ...(types === undefined ? {} : { types }),
+    ...(accepts === undefined ? {} : { accepts }),
+  };
+  checkTrustedIssuer(factory, trusted);
+  if (own === undefined) return trusted;
+  return {
+    ...trusted,
+    accepts: (claims) => own(claims) === true && (accepts === undefined || accepts(claims) === true),
+  };
+}
+
+/** A host name alone, such as `tenant.eu.auth0.com`: what stands around it is the preset's affair. */
+export function hostOf(name: string, value: unknown, fail: (complaint: string) => never): string {
+  if (typeof value === 'string' && /^[a-z0-9-]+(?:\.[a-z0-9-]+)+(?::\d+)?$/i.test(value)) return value.toLowerCase();
+  return fail(`"${name}" must be the domain alone, such as 'tenant.example.com', without https:// and path`);
+}
+
+/** A URL without a slash at its end, as the preset goes on from it. */
+export function baseOf(name: string, value: unknown, fail: (complaint: string) => never): string {
+  const url = trustworthyUrl(value);
+  if (typeof url === 'string') return fail(`"${name}" ${url}`);
+  return url.href.replace(/[?#].*$/, '').replace(/\/+$/, '');
+}

@@ -42,7 +42,12 @@ afterEach(async () => {
 
 /** One more process, as far as Redis is concerned. */
 async function newStore(options: RedisStoreOptions = {}, clientOptions: RedisClientOptions = {}): Promise<AuthStore> {
-  const store = redisStore(await redis.client(clientOptions), { prefix, timeout: '1s', maxStaleness: '1s', ...options });
+  const store = redisStore(await redis.client(clientOptions), {
+    prefix,
+    timeout: '1s',
+    maxStaleness: '1s',
+    ...options,
+  });
   opened.push(store);
   return store;
 }

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import request from 'supertest';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { RedisClient } from '../support/redis-server.ts';
@@ -63,6 +64,18 @@ test('every key leaves by itself, but the two of the log, which are bounded', as
   const staying: string[] = [];
   for (const key of keys) if (Number(await redis.pTTL(key)) < 0) staying.push(key);
   expect(staying.sort()).toEqual(['portcullis:{log}:news', 'portcullis:{log}:set']);
+});
+
+test('docs/architecture.md lists every key there is, with its type', async () => {
+  const text = readFileSync(new URL('../../docs/architecture.md', import.meta.url), 'utf8');
+  const rows = [...text.matchAll(/^\| `(\S+)` \| (hash|string|sorted set|stream) \|/gm)];
+  const listed = new Map(rows.map(([, key = '', type = '']) => [key, type.replace('sorted set', 'zset')]));
+  const found = new Map<string, string>();
+  for (const key of await everyKey()) {
+    const name = key.replace('portcullis:', '').replace(/^(login|row):\{[\w-]{43}\}$/, '$1:{sid}');
+    found.set(name.replace(/^subject:\{[\w-]{43}\}$/, 'subject:{subject}'), await redis.type(key));
+  }
+  expect(new Map([...found].sort())).toEqual(new Map([...listed].sort()));
 });
 
 /** Logs in by all four doors, refreshes, looks around; with `end`, then logs out in every way. */

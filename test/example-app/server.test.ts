@@ -14,8 +14,9 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const started: ChildProcess[] = [];
 
 /** As `npm start` does: what is built already is not built again. */
-async function start(env: Readonly<Record<string, string>>) {
-  const child = spawn(process.execPath, ['scripts/start.mjs'], {
+async function start(env: Readonly<Record<string, string>>, command = [process.execPath, 'scripts/start.mjs']) {
+  const [program = '', ...args] = command;
+  const child = spawn(program, args, {
     cwd: ROOT,
     env: { ...process.env, PORT: '0', SECRET: '', SIGNING_KEY: '', REDIS_URL: '', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -92,6 +93,16 @@ test('without REDIS_URL it runs a Redis of its own, which ends with it', async (
   await logIn(browser(url), '/web').expect(303);
   expect(await ends(child, 'SIGINT')).toBe(0);
   await expect(fetch(`http://127.0.0.1:${port}`)).rejects.toThrow('fetch failed');
+});
+
+test('npm start ends it too, when npm is told to stop', async () => {
+  redis = await startRedis();
+  const { child, url } = await start({ REDIS_URL: redis.url }, ['npm', 'start']);
+  await logIn(browser(url), '/web').expect(303);
+  await ends(child, 'SIGTERM');
+  const clients = async () => (await redis?.cli('CLIENT', 'LIST'))?.includes('portcullis-example');
+  await expect.poll(clients, { timeout: 5_000 }).toBe(false);
+  await expect(fetch(url)).rejects.toThrow('fetch failed');
 });
 
 test('with no Redis at all it keeps logins in memory, and says so', async () => {

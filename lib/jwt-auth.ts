@@ -4,6 +4,7 @@ import type { Audit } from './audit.ts';
 import type { Mode } from './auth.ts';
 import type { AuthStore, StoreParts } from './login/auth-store.ts';
 import { partsOf } from './login/auth-store.ts';
+import { accessTokenReader, keepReaders } from './login/credentials.ts';
 import type { ModeOptions } from './mode-options.ts';
 import { type Duration, type OptionReader, readOptions } from './options.ts';
 import { authenticate, type Finding } from './request/authenticate.ts';
@@ -30,12 +31,14 @@ interface Settings {
   readonly audit: Audit | undefined;
   readonly cookie: string | undefined;
   readonly crossSite: CrossSitePolicy;
+  /** Undefined for tokens that nobody can take back. */
+  readonly parts: StoreParts | undefined;
   readonly tokens: AccessTokens;
 }
 
 /** Bearer verification: a JWT of ours or of another issuer. Goes where `express-jwt` stood. */
 export function jwtAuth(options: JwtAuthOptions): Mode {
-  const { required, audit, cookie, crossSite, tokens } = settle(options);
+  const { required, audit, cookie, crossSite, parts, tokens } = settle(options);
 
   async function fromCookie(req: IncomingMessage, name: string): Promise<Finding> {
     const values = cookieValues(req, name);
@@ -44,7 +47,7 @@ export function jwtAuth(options: JwtAuthOptions): Mode {
     return tokens.judgeAny(values);
   }
 
-  return authenticate({
+  const mode = authenticate({
     required,
     audit,
     explicit(req) {
@@ -53,6 +56,7 @@ export function jwtAuth(options: JwtAuthOptions): Mode {
     },
     ...(cookie === undefined ? {} : { ambient: (req) => fromCookie(req, cookie) }),
   });
+  return keepReaders(mode, [accessTokenReader(tokens.judge, parts)]);
 }
 
 function settle(options: JwtAuthOptions): Settings {
@@ -83,6 +87,7 @@ function settle(options: JwtAuthOptions): Settings {
     audit,
     cookie: settleCookieName(options, reader),
     crossSite: crossSitePolicy('jwtAuth', options.trustedOrigins, 'lax'),
+    parts,
     tokens: accessTokens({ mode: 'jwt', issuers: settleIssuers(options), parts, leeway, maxLifetime }),
   };
 }

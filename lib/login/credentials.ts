@@ -1,0 +1,100 @@
+import { tell } from '../audit.ts';
+import type { Auth, Mode } from '../auth.ts';
+import { InvalidToken } from '../errors.ts';
+import type { LoginRecord } from '../store/ports.ts';
+import type { StoreParts } from './auth-store.ts';
+import { authFrom } from './login-view.ts';
+import { entryOf, idOf } from './revocation.ts';
+
+/** A credential that was found good, and whom it speaks for. */
+export interface Credential {
+  readonly kind: 'session' | 'access_token' | 'refresh_token';
+  readonly auth: Auth;
+}
+
+/** Reads the credentials of one kind that a mode gives out or takes, when they come as text rather than in a request. */
+export interface CredentialReader {
+  /** Undefined for what is none of its kind, or not good any more. Rejects with `StoreUnavailable`. */
+  read(text: string): Promise<Credential | undefined>;
+  /** Takes back what was read; absent where nothing can be. Rejects with `StoreUnavailable`. */
+  revoke?(credential: Credential): Promise<void>;
+}
+
+const readersByMode = new WeakMap<object, readonly CredentialReader[]>();
+
+/** Remembers how a mode's credentials are read, and gives the mode. */
+export function keepReaders<SomeMode extends Mode>(mode: SomeMode, readers: readonly CredentialReader[]): SomeMode {
+  readersByMode.set(mode, readers);
+  return mode;
+}
+
+/** How the credentials of these modes are read. Throws a TypeError in the factory's name for what is no list of modes. */
+export function readersOf(factory: string, modes: readonly Mode[]): readonly CredentialReader[] {
+  const complaint = `${factory}: "modes" must list what sessionAuth, jwtAuth and hybridAuth gave`;
+  if (!Array.isArray(modes) || modes.length === 0) throw new TypeError(complaint);
+  return modes.flatMap((mode) => {
+    const known = typeof mode === 'function' ? readersByMode.get(mode) : undefined;
+    if (known === undefined) throw new TypeError(complaint);
+    return known;
+  });
+}
+
+/** Credentials that lead to a login in the store. */
+interface LoginKind {
+  readonly kind: 'session' | 'refresh_token';
+  readonly parts: StoreParts;
+  /** Who vouches for the subject, where somebody does. */
+  readonly issuer?: string;
+  /** To be asked for is to be used: a login unused for `after` gets its idle time again. Milliseconds. */
+  readonly touch?: { readonly after: number; readonly idle: number };
+  /** The login it leads to; undefined for what was not signed here. */
+  sidIn(text: string): string | undefined;
+}
+
+/** Reads session ids or refresh tokens: good while their login stands. */
+export function loginReader({ kind, parts, issuer, touch, sidIn }: LoginKind): CredentialReader {
+  const mode = kind === 'session' ? 'session' : 'hybrid';
+  return {
+    async read(text) {
+      const sid = sidIn(text);
+      if (sid === undefined) return undefined;
+      const { login } = await parts.logins.store.find(sid, touch);
+      if (login?.mode !== mode || parts.logins.isRevoked(sid)) return undefined;
+      return { kind, auth: viewOf(login, issuer) };
+    },
+    async revoke({ auth: { subject, sid } }) {
+      if (sid !== undefined && (await parts.logins.end({ subject, sid }))) {
+        tell(parts.audits, { type: 'revoked', subject, sid });
+      }
+    },
+  };
+}
+
+function viewOf(login: LoginRecord, issuer: string | undefined): Auth {
+  return { ...authFrom(login), mode: login.mode, ...(issuer === undefined ? {} : { issuer }) };
+}
+
+/** Reads access tokens, as `judge` does; without a store they cannot be taken back. */
+export function accessTokenReader(
+  judge: (token: string) => Auth | Promise<Auth>,
+  parts: StoreParts | undefined,
+): CredentialReader {
+  const read: CredentialReader['read'] = async (text) => {
+    try {
+      return { kind: 'access_token', auth: await judge(text) };
+    } catch (error) {
+      if (error instanceof InvalidToken) return undefined;
+      throw error;
+    }
+  };
+  return parts === undefined ? { read } : { read, revoke: ({ auth }) => revokeToken(parts, auth) };
+}
+
+// A verifier may take a token for so long after its end.
+const LEEWAY = 60_000;
+
+async function revokeToken({ replica, audits }: StoreParts, { issuer, jti = '', expiresAt }: Auth): Promise<void> {
+  const id = idOf.token(issuer, jti);
+  await replica.revoke([entryOf({ kind: 'token', id, expiresAt: expiresAt.getTime() + LEEWAY })]);
+  tell(audits, { type: 'revoked', jti });
+}

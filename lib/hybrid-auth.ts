@@ -7,6 +7,7 @@ import { Families } from './hybrid/families.ts';
 import { HybridLogins } from './hybrid/hybrid-logins.ts';
 import { Pairs } from './hybrid/pairs.ts';
 import type { HybridSettings } from './hybrid/settings.ts';
+import { accessTokenReader, type CredentialReader, keepReaders, loginReader } from './login/credentials.ts';
 import { refreshTokens } from './login/refresh-token.ts';
 import { type LoginModeOptions, settleLoginMode } from './mode-options.ts';
 import type { Duration } from './options.ts';
@@ -82,7 +83,15 @@ export function hybridAuth(options: HybridAuthOptions): HybridAuth {
       return loginRoutes({ recognise, parts, audit, logout: verbs.logout, refresh: verbs.refresh });
     },
   };
-  return Object.assign(authenticate(door), verbs);
+  return keepReaders(Object.assign(authenticate(door), verbs), readersFor(settings));
+}
+
+function readersFor({ parts, minting, refreshTokens, accessTokens }: HybridSettings): readonly CredentialReader[] {
+  const sidIn = (text: string) => refreshTokens.read(text)?.sid;
+  return [
+    loginReader({ kind: 'refresh_token', parts, issuer: minting.issuer, sidIn }),
+    accessTokenReader(accessTokens.judge, parts),
+  ];
 }
 
 // Clocks of our processes may differ this much before a token of one seems to come from the future to another.

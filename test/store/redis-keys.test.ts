@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { type AuthStore, redisStore } from 'portcullis';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createCluster } from 'redis';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { partsOf } from '../../lib/login/auth-store.ts';
 import { newLoginSecret, sidOf } from '../../lib/login/login-secret.ts';
 import { type RedisClient, type RedisServer, startRedis } from '../support/redis-server.ts';
@@ -178,15 +179,41 @@ describe('on one server', () => {
   });
 });
 
-test('L12, A-R16: on a cluster every script and command has its keys in one slot', async () => {
-  const redis = await startRedis({ args: ['--cluster-enabled', 'yes'] });
-  await redis.cli('CLUSTER', 'ADDSLOTSRANGE', '0', '16383');
-  await expect.poll(() => redis.cli('CLUSTER', 'INFO'), { timeout: 10_000 }).toContain('cluster_state:ok');
-  const client = await redis.client();
-  await expect(client.sendCommand(['MSET', 'a', '1', 'b', '2'])).rejects.toThrow('CROSSSLOT');
-  const store = redisStore(client, { prefix: 'keys:', timeout: '5s' });
-  await store.ready();
-  await useEverything(store);
-  await store.close();
-  await redis.stop();
+describe('on a cluster', () => {
+  let redis: RedisServer;
+  beforeAll(async () => {
+    redis = await startRedis({ args: ['--cluster-enabled', 'yes', '--cluster-announce-ip', '127.0.0.1'] });
+    await redis.cli('CLUSTER', 'ADDSLOTSRANGE', '0', '16383');
+    await vi.waitUntil(async () => (await redis.cli('CLUSTER', 'INFO')).includes('cluster_state:ok'), 10_000);
+  });
+  afterAll(() => redis.stop());
+
+  test('L12, A-R16: every script and command has its keys in one slot', async () => {
+    const client = await redis.client();
+    await expect(client.sendCommand(['MSET', 'a', '1', 'b', '2'])).rejects.toThrow('CROSSSLOT');
+    const store = redisStore(client, { prefix: 'keys:', timeout: '5s' });
+    await store.ready();
+    await useEverything(store);
+    await store.close();
+  });
+
+  test('a cluster client does all that a client does; the bell rings over a connection of its own', async () => {
+    const cluster = createCluster({ rootNodes: [{ url: redis.url }] });
+    cluster.on('error', () => {});
+    await cluster.connect();
+    const [store, other] = [cluster, await redis.client()].map((client) =>
+      redisStore(client as never, { prefix: 'cluster:', timeout: '5s' }),
+    ) as [AuthStore, AuthStore];
+    await Promise.all([store.ready(), other.ready()]);
+    await useEverything(store);
+    await loginsOf(store).putRow(newLogin().sid, 'a row', 60_000);
+    expect((await loginsOf(store).allRows()).map(({ row }) => row)).toContain('a row');
+    const { revocations } = store.health();
+    await store.revokeToken({ issuer: 'a', jti: 'b', expiresAt: new Date(Date.now() + 60_000) });
+    await expect.poll(() => other.health().revocations).toBe(revocations + 1);
+    await other.revokeToken({ issuer: 'a', jti: 'c', expiresAt: new Date(Date.now() + 60_000) });
+    await expect.poll(() => store.health().revocations).toBe(revocations + 2);
+    await Promise.all([store.close(), other.close()]);
+    cluster.destroy();
+  });
 });

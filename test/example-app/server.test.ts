@@ -20,6 +20,8 @@ async function start(env: Readonly<Record<string, string>>, command = [process.e
     cwd: ROOT,
     env: { ...process.env, PORT: '0', SECRET: '', SIGNING_KEY: '', REDIS_URL: '', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
+    // A process group of its own, so that what a child leaves behind can be ended as well.
+    detached: true,
   });
   started.push(child);
   child.once('exit', endWithUs(child.pid as number));
@@ -44,6 +46,14 @@ async function ends(child: ChildProcess, signal: NodeJS.Signals): Promise<number
   return code;
 }
 
+function endGroup({ pid }: ChildProcess): void {
+  try {
+    process.kill(-(pid as number), 'SIGKILL');
+  } catch {
+    // None of it is left.
+  }
+}
+
 let redis: RedisServer | undefined;
 
 beforeAll(async () => {
@@ -53,7 +63,7 @@ beforeAll(async () => {
 }, 90_000);
 
 afterEach(async () => {
-  for (const child of started.splice(0)) if (child.exitCode === null) child.kill('SIGKILL');
+  for (const child of started.splice(0)) endGroup(child);
   await redis?.stop();
   redis = undefined;
 });

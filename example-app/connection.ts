@@ -11,7 +11,7 @@ export function connectTo(url: string) {
     name: 'portcullis-example',
     // While Redis is away a command fails at once, instead of waiting in memory for its return.
     disableOfflineQueue: true,
-    // A connection whose other end is gone is noticed by a ping without an answer: `socketTimeout` must be the longer.
+    // Keeps an idle connection from being taken for a dead one by `socketTimeout`, which must be the longer.
     pingInterval: 500,
     socket: {
       connectTimeout: 1_000,

@@ -38,30 +38,18 @@ export function discover(issuer: string, options: DiscoverOptions): TrustedIssue
 interface Metadata {
   readonly jwksUrl: URL;
   readonly algorithms: readonly Alg[];
-  /** By `performance.now()`. */
-  readonly readAt: number;
 }
 
-const { maxAge: METADATA_AGE, timeout: TIMEOUT } = REMOTE_DEFAULTS;
+const { maxAge, timeout } = REMOTE_DEFAULTS;
 
+/** Both documents are read each time: with new keys may come another algorithm, or another place. */
 function discoveredKeys(issuer: string, url: URL): PublishedKeys {
-  let known: Metadata | undefined;
-
   async function fetchEdition(): Promise<Edition> {
-    if (known === undefined || performance.now() >= known.readAt + METADATA_AGE)
-      known = await readMetadata(issuer, url);
-    const { jwksUrl, algorithms } = known;
-    try {
-      const { value, maxAge } = await fetchDocument(jwksUrl, TIMEOUT);
-      return { jwks: value, algorithms, maxAge };
-    } catch (error) {
-      // They may have moved.
-      known = undefined;
-      throw error;
-    }
+    const { jwksUrl, algorithms } = await readMetadata(issuer, url);
+    const { value, maxAge: said } = await fetchDocument(jwksUrl, timeout);
+    return { jwks: value, algorithms, maxAge: said };
   }
-
-  return new PublishedKeys(fetchEdition, REMOTE_DEFAULTS.maxAge);
+  return new PublishedKeys({ fetchEdition, algorithms: PUBLIC_ALGORITHMS, maxAge });
 }
 
 async function readMetadata(issuer: string, url: URL): Promise<Metadata> {
@@ -77,18 +65,18 @@ async function readMetadata(issuer: string, url: URL): Promise<Metadata> {
   const names = Array.isArray(offered) ? offered.map(algorithmNamed) : PUBLIC_ALGORITHMS;
   // In our own order: what an issuer lists first is no preference.
   const algorithms = PUBLIC_ALGORITHMS.filter((alg) => names.includes(alg));
-  return { jwksUrl, algorithms, readAt: performance.now() };
+  return { jwksUrl, algorithms };
 }
 
 async function fetchMetadata(url: URL): Promise<Readonly<Record<string, unknown>>> {
   const path = url.pathname.replace(/\/$/, '');
   try {
-    return objectIn(await fetchDocument(new URL(`${url.origin}${path}/.well-known/openid-configuration`), TIMEOUT));
+    return objectIn(await fetchDocument(new URL(`${url.origin}${path}/.well-known/openid-configuration`), timeout));
   } catch (error) {
     if (!(error instanceof UnexpectedStatus) || error.status >= 500) throw error;
     // An OAuth server without OpenID Connect.
     return objectIn(
-      await fetchDocument(new URL(`${url.origin}/.well-known/oauth-authorization-server${path}`), TIMEOUT),
+      await fetchDocument(new URL(`${url.origin}/.well-known/oauth-authorization-server${path}`), timeout),
     );
   }
 }

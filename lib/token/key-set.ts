@@ -30,10 +30,10 @@ export function readKeySet(document: unknown, algorithms: readonly Alg[], before
     return key === undefined ? [] : [known.get(nameOf(key)) ?? key];
   });
   if (keys.length === 0) throw new Error('the JWK Set holds no key that can be used');
-  return keySet(keys, algorithms);
+  return keySet(keys);
 }
 
-function keySet(keys: readonly Key[], algorithms: readonly Alg[]): KeySet {
+function keySet(keys: readonly Key[]): KeySet {
   const byKid = new Map<string, Key[]>();
   for (const key of keys) byKid.set(key.kid, [...(byKid.get(key.kid) ?? []), key]);
 
@@ -47,7 +47,6 @@ function keySet(keys: readonly Key[], algorithms: readonly Alg[]): KeySet {
     },
     mayLack({ alg: name, kid }) {
       const alg = algorithmNamed(name);
-      if (alg === undefined || !algorithms.includes(alg)) return false;
       return kid === undefined ? keys.every((key) => key.alg !== alg) : !byKid.has(kid);
     },
     addsTo: (other) => keys.some((key) => other?.keys.includes(key) !== true),

@@ -1,5 +1,15 @@
+import { algorithmNamed } from './algorithms.ts';
 import { type KeyAsked, type KeySet, readKeySet } from './key-set.ts';
 import type { Alg, Key, VerificationKeys } from './keys.ts';
+
+/** An issuer that publishes its keys. */
+export interface Publisher {
+  fetchEdition(): Promise<Edition>;
+  /** All that it may sign with, now or later: for another algorithm it need not be asked. */
+  readonly algorithms: readonly Alg[];
+  /** How long an edition counts as fresh, in milliseconds, where its issuer allows more, or does not say. */
+  readonly maxAge: number;
+}
 
 /** An edition of an issuer's keys. */
 export interface Edition {
@@ -34,8 +44,7 @@ const MOST_WAITING = 1_000;
  * little, and a new key is known within two seconds all the same.
  */
 export class PublishedKeys implements VerificationKeys {
-  readonly #fetchEdition: () => Promise<Edition>;
-  readonly #longestLife: number;
+  readonly #publisher: Publisher;
   #set: KeySet | undefined;
   #refreshAt = 0;
   #freshUntil = 0;
@@ -48,13 +57,13 @@ export class PublishedKeys implements VerificationKeys {
   #soughtAt = 0;
   #waiting = 0;
 
-  /** `longestLife` in milliseconds: how long an edition counts as fresh where its issuer allows more, or does not say. */
-  constructor(fetchEdition: () => Promise<Edition>, longestLife: number) {
-    this.#fetchEdition = fetchEdition;
-    this.#longestLife = longestLife;
+  constructor(publisher: Publisher) {
+    this.#publisher = publisher;
   }
 
   find(asked: KeyAsked): Key | undefined | Promise<Key | undefined> {
+    const alg = algorithmNamed(asked.alg);
+    if (alg === undefined || !this.#publisher.algorithms.includes(alg)) return undefined;
     const now = performance.now();
     const set = this.#standing(now);
     const key = set?.find(asked);
@@ -139,7 +148,7 @@ export class PublishedKeys implements VerificationKeys {
 
   async #fetch(sought: boolean): Promise<void> {
     try {
-      const { jwks, algorithms, maxAge } = await this.#fetchEdition();
+      const { jwks, algorithms, maxAge } = await this.#publisher.fetchEdition();
       const set = readKeySet(jwks, algorithms, this.#set);
       if (sought) this.#fruitless = set.addsTo(this.#set) ? 0 : this.#fruitless + 1;
       this.#take(set, maxAge);
@@ -149,8 +158,8 @@ export class PublishedKeys implements VerificationKeys {
     }
   }
 
-  #take(set: KeySet, maxAge: number = this.#longestLife): void {
-    const life = Math.min(Math.max(maxAge || UNKEPT_LIFE, SHORTEST_LIFE), this.#longestLife);
+  #take(set: KeySet, said: number = this.#publisher.maxAge): void {
+    const life = Math.min(Math.max(said || UNKEPT_LIFE, SHORTEST_LIFE), this.#publisher.maxAge);
     this.#set = set;
     this.#freshUntil = this.#begunAt + life;
     this.#refreshAt = this.#begunAt + life * 0.8;

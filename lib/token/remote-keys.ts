@@ -31,10 +31,14 @@ export function remoteKeys(url: string | URL, options: RemoteKeysOptions): Verif
   const algorithms = readAlgorithms(options.algorithms, reader.fail);
   const maxAge = reader.duration('maxAge', '10m', { least: '1s', most: '24h' });
   const timeout = reader.duration('timeout', '5s', { least: '10ms', most: '30s' });
-  return new PublishedKeys(async () => {
-    const { value, maxAge: said } = await fetchDocument(place, timeout);
-    return { jwks: value, algorithms, maxAge: said };
-  }, maxAge);
+  return new PublishedKeys({
+    algorithms,
+    maxAge,
+    async fetchEdition() {
+      const { value, maxAge: said } = await fetchDocument(place, timeout);
+      return { jwks: value, algorithms, maxAge: said };
+    },
+  });
 }
 
 function readAlgorithms(given: readonly unknown[], fail: (complaint: string) => never): readonly Alg[] {

@@ -73,7 +73,7 @@ test('docs/architecture.md lists every key there is, with its type', async () =>
   const found = new Map<string, string>();
   for (const key of await everyKey()) {
     const name = key.replace('portcullis:', '').replace(/^(login|row):\{[\w-]{43}\}$/, '$1:{sid}');
-    found.set(name.replace(/^subject:\{[\w-]{43}\}$/, 'subject:{subject}'), await redis.type(key));
+    found.set(name.replace(/^subject:\{[\w-]{43}\}$/, 'subject:{subject}'), String(await redis.type(key)));
   }
   expect(new Map([...found].sort())).toEqual(new Map([...listed].sort()));
 });

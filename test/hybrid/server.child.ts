@@ -1,4 +1,4 @@
-import '../support/shifted-clock.ts';
+import './wall-clock.ts';
 import express from 'express';
 import { authErrorHandler, hybridAuth, jwtAuth, localKeys, redisStore, sessionAuth, tokenIssuer } from 'portcullis';
 import { createClient } from 'redis';

@@ -67,3 +67,30 @@ test('HEAD of the list answers as GET does; OPTIONS is refused, for a preflight 
   expect((await client.send('HEAD', '/logins')).status).toBe(200);
   expect((await client.send('OPTIONS', '/logins')).status).toBe(405);
 });
+
+test('maxLogins counts the logins of all modes, and ends the oldest, whichever mode opened it', async () => {
+  const store = memoryStore();
+  const common = { store, secret: SECRET, cookie: { secure: false }, maxLogins: 2 };
+  const modes = { session: sessionAuth(common), hybrid: hybridAuth({ ...common, ...ours, transport: 'cookie' }) };
+  const app = express();
+  for (const mode of ['session', 'hybrid'] as const) {
+    app.post(`/${mode}`, (req, res, next) => {
+      modes[mode].login(req, res, { subject: 'ann' }).then(() => res.json({}), next);
+    });
+    app.get(`/${mode}`, modes[mode], (_req, res) => void res.json({}));
+  }
+  const server = await serve(app);
+  servers.push(server);
+  const order = ['session', 'hybrid', 'session', 'hybrid'] as const;
+  const clients = [];
+  for (const mode of order) {
+    const client = browser(server.url);
+    expect((await client.post(`/${mode}`)).status).toBe(200);
+    clients.push(client);
+    await new Promise((resolve) => setTimeout(resolve, 3));
+  }
+  const statuses = [];
+  for (const [at, mode] of order.entries()) statuses.push((await clients[at]?.get(`/${mode}`))?.status);
+  expect(statuses).toEqual([401, 401, 200, 200]);
+  expect(await store.logins('ann')).toHaveLength(2);
+});

@@ -168,12 +168,12 @@ test('L08, A-R01: a process that was started without Redis heals once it is ther
 });
 
 test('D07, D08, A-R03: while Redis stands still what is known is trusted up to maxStaleness, then 503; it heals by itself', async () => {
-  const store = await readyStore({ timeout: '100ms', maxStaleness: '1s' });
+  const store = await readyStore({ timeout: '100ms', maxStaleness: '2s' });
   await revoke(store, 'a');
-  const heard: string[] = [];
   redis.freeze();
   await replicaOf(store).settle();
-  heard.push('trusted');
+  await eventually(() => store.health().fresh).toBe(false);
+  await replicaOf(store).settle();
   await eventually(() =>
     replicaOf(store)
       .settle()
@@ -182,7 +182,6 @@ test('D07, D08, A-R03: while Redis stands still what is known is trusted up to m
         (error) => error.code,
       ),
   ).toBe('store_unavailable');
-  heard.push('refused');
   await expect(replicaOf(store).settle()).rejects.toBeInstanceOf(StoreUnavailable);
   expect(knows(store, 'a')).toBe(true);
   redis.thaw();
@@ -194,7 +193,6 @@ test('D07, D08, A-R03: while Redis stands still what is known is trusted up to m
         (error) => error.code,
       ),
   ).toBe('trusted');
-  expect(heard).toEqual(['trusted', 'refused']);
 });
 
 test('the audit hears that nothing is known any more, and that it is again, once each', async () => {
@@ -248,8 +246,9 @@ test('A-R24: a process that stood still catches up before it trusts what it know
   await child.call('ready');
   child.freeze();
   await sleep(1_200);
-  await revoke(store, 'meanwhile');
-  const answer = child.call('knowsOnceSettled', 'meanwhile');
+  // More than one reading holds.
+  await replicaOf(store).revoke(Array.from({ length: 3_500 }, (_, at) => entryFor(`meanwhile-${at}`)));
+  const answer = child.call('knowsOnceSettled', 'meanwhile-3499');
   child.thaw();
   expect(await answer).toBe(true);
 });

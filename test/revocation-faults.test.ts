@@ -69,7 +69,7 @@ async function acceptances(
 const moment = (most: number) => sleep(Math.random() * most);
 
 test('D05, A-R09: of revocations made while connections are killed at random none is lost', {
-  timeout: 120_000,
+  timeout: 60_000 * rounds(1),
 }, async () => {
   const redis = await newRedis();
   const operator = await redis.client();
@@ -130,7 +130,7 @@ const silences: Record<string, { begin(on: Silence): void; end(on: Silence): voi
 
 test.each(Object.keys(silences))(
   'D07, D08: while %s no token is accepted later than maxStaleness after its revocation, and all is well again afterwards',
-  { timeout: 300_000 },
+  { timeout: 60_000 * rounds(1) },
   async (name) => {
     const { begin, end, judgedBy } = silences[name] as (typeof silences)[string];
     const redis = await newRedis();

@@ -1,4 +1,24 @@
-/** A session row: a JSON object as text, as connect-redis writes it. Fields are told apart by their text, never as objects. */
+import { InvalidRequest } from '../errors.ts';
+
+// A session row is a JSON object as text, as connect-redis writes it. Fields are told apart by their text, never as objects.
+
+/** The cookie of a row, as express-session writes one that ends with the browser. */
+export const PLAIN_COOKIE = { originalMaxAge: null, expires: null, httpOnly: true, path: '/' } as const;
+
+// A row is read with every request: what is larger belongs in a database (OWASP ASVS 2.2.1 asks for a limit).
+const LARGEST = 65_536;
+
+/** Throws InvalidRequest for a row that would be too large. */
+export function checkSize(row: string): void {
+  if (Buffer.byteLength(row) > LARGEST) throw new InvalidRequest(`the session would take more than ${LARGEST} bytes`);
+}
+
+/** A row of these fields; throws InvalidRequest where they are too large. */
+export function newRow(fields: ReadonlyMap<string, string>): string {
+  const row = rowOf(new Map([['cookie', JSON.stringify(PLAIN_COOKIE)], ...fields]));
+  checkSize(row);
+  return row;
+}
 
 /** The fields of a row as JSON texts; undefined for what is no row of a session. */
 export function fieldsOf(row: string): Map<string, string> | undefined {

@@ -1,8 +1,8 @@
 import session, { type SessionData } from 'express-session';
-import { InvalidRequest, StoreUnavailable } from '../errors.ts';
+import { StoreUnavailable } from '../errors.ts';
 import type { LoginStore } from '../store/ports.ts';
 import { sidOf } from './login-secret.ts';
-import { fieldsOf, mergeRow, rowOf } from './row.ts';
+import { checkSize, fieldsOf, mergeRow, PLAIN_COOKIE, rowOf } from './row.ts';
 
 /** What a session object was loaded from, or last saved as, and what stands in the store for it. */
 interface Base {
@@ -25,9 +25,6 @@ const Cookie = session.Cookie as unknown as new (
 ) => { maxAge: number | null; serialize(name: string, value: string): string };
 
 type Callback<Value = unknown> = (error: unknown, value?: Value) => void;
-
-// A row is read with every request: what is larger belongs in a database (OWASP ASVS 2.2.1 asks for a limit).
-const LARGEST = 65_536;
 
 // Each try that fails is one that somebody else won, so that so many requests at once all come through.
 const TRIES = 200;
@@ -69,6 +66,21 @@ export class SessionRows extends session.Store {
     if (data.cookie.expires && !(new Date(data.cookie.expires).getTime() > Date.now())) return null;
     this.#bases.set(data, { view: row, standing: row });
     return data;
+  }
+
+  /** No data, for a session whose row cannot be read: saved, it takes its place. */
+  anew(row: string | undefined): SessionData {
+    const data = { cookie: { ...PLAIN_COOKIE } } as unknown as SessionData;
+    if (row !== undefined) this.#bases.set(data, { view: row, standing: row });
+    return data;
+  }
+
+  /** A session of this data, which is saved as `session` would have been. */
+  succeed(req: object, session: object | undefined, data: object) {
+    const successor = this.createSession(req as never, { ...data, ...this.anew(undefined) });
+    const base = session && this.#bases.get(session);
+    if (base !== undefined) this.#bases.set(successor, base);
+    return successor;
   }
 
   override createSession(req: never, data: SessionData) {
@@ -126,8 +138,10 @@ export class SessionRows extends session.Store {
   }
 
   async #save(sid: string, data: SessionData): Promise<void> {
-    const row = JSON.stringify(data);
-    if (Buffer.byteLength(row) > LARGEST) throw new InvalidRequest(`the session would take more than ${LARGEST} bytes`);
+    const row = JSON.stringify(
+      typeof data.cookie === 'object' && data.cookie ? data : { ...data, cookie: PLAIN_COOKIE },
+    );
+    checkSize(row);
     const life = this.#settings.lifeOf(data);
     // Not a number either: a cookie's end that is no date.
     if (!(life > 0)) return this.#settings.end(sid);
@@ -143,6 +157,7 @@ export class SessionRows extends session.Store {
     let { standing } = base;
     for (let tries = 0; tries < TRIES; tries++) {
       const { row, conflicts } = mergeRow(base.view, view, standing);
+      checkSize(row);
       for (const field of conflicts) contested.add(field);
       const update = await this.#store.updateRow(sid, standing, row, life);
       if (update.outcome === 'gone') return;

@@ -12,13 +12,20 @@ export interface Standing {
   /** The secret in the cookie; undefined for a visitor who has none yet. */
   readonly id: string | undefined;
   readonly sid: string;
+  /** The row as it was read; empty where one stands that cannot be read. */
   readonly row: string | undefined;
 }
 
-const ACCESSORS = ['session', 'sessionID', 'sessionStore'] as const;
+/** What `req.session` stands for until it is used. */
+export interface Offer {
+  /** The first use: it is to be attached. */
+  take(): void;
+}
+
+const NAMES = ['session', 'sessionID', 'sessionStore'] as const;
 
 // Only we ever show express-session a cookie, and only to say which row was read.
-const NAME = 'sid';
+const COOKIE = 'sid';
 const KEY = randomBytes(32).toString('base64url');
 const { sign } = cookieSigner([KEY]);
 
@@ -27,12 +34,18 @@ let standing: Standing | undefined;
 
 class StandingRows extends SessionRows {
   override get(id: string, callback: (error: unknown, data?: SessionData | null) => void): void {
-    if (standing === undefined || standing.id !== id) return super.get(id, callback);
+    if (standing === undefined || standing.id !== id) {
+      super.get(id, callback);
+      return;
+    }
     const { sid, row } = standing;
     // A login whose row was lost or spoilt is still a login: it begins anew with its data.
-    callback(null, (row === undefined ? null : this.loadRow(sid, row)) ?? { cookie: {} as never });
+    callback(null, (row ? this.loadRow(sid, row) : null) ?? this.anew(row));
   }
 }
+
+const OFFER = Symbol('offered session');
+type OfferedRequest = Request & { [OFFER]?: Offer };
 
 /**
  * `req.session`, for those who use it: accessors until then, and express-session attached in the same tick to the row that
@@ -47,50 +60,36 @@ export class LazySession {
     this.#expressSession = session({
       store: this.rows,
       secret: KEY,
-      name: NAME,
+      name: COOKIE,
       genid: newLoginSecret,
       resave: false,
       saveUninitialized: false,
     });
   }
 
-  /** Puts the accessors in place; `attached` hears of the first use. False if another `req.session` stands there. */
-  offer(req: IncomingMessage, read: () => Standing, attached: () => void): boolean {
+  /** Puts the accessors in place. False if another `req.session` stands there. */
+  offer(req: IncomingMessage, offer: Offer): boolean {
     if ('session' in req) return false;
-    const attach = () => {
-      this.withdraw(req);
-      this.#attach(req as Request, read());
-      attached();
-    };
-    for (const name of ACCESSORS) {
-      Object.defineProperty(req, name, {
-        configurable: true,
-        enumerable: true,
-        get() {
-          attach();
-          return (req as Request)[name];
-        },
-        set(value: never) {
-          attach();
-          (req as Request)[name] = value;
-        },
-      });
-    }
+    (req as OfferedRequest)[OFFER] = offer;
+    for (const [name, accessor] of ACCESSORS) Object.defineProperty(req, name, accessor);
     return true;
   }
 
   /** Takes accessors or session off the request again. */
   withdraw(req: IncomingMessage): void {
-    for (const name of ACCESSORS) delete (req as Partial<Request>)[name];
+    for (const name of NAMES) delete (req as Partial<Request>)[name];
   }
 
-  #attach(req: Request, found: Standing): void {
+  /** Puts express-session's own in their place. */
+  attach(req: Request, found: Standing): void {
+    // It begins with `if (req.session)`.
+    this.withdraw(req);
     const { cookie } = req.headers;
     const others = { cookies: req.cookies, signedCookies: req.signedCookies };
     // express-session looks for its cookie in all three; it is to see ours, and nothing a browser sent.
     Object.assign(req, { cookies: undefined, signedCookies: undefined });
     if (found.id === undefined) delete req.headers.cookie;
-    else req.headers.cookie = `${NAME}=${sign(found.id)}`;
+    else req.headers.cookie = `${COOKIE}=${sign(found.id)}`;
     standing = found;
     try {
       this.#expressSession(req, unsent(), (error) => {
@@ -107,6 +106,26 @@ export class LazySession {
     }
   }
 }
+
+// The same for every request: an object with accessors of its own making each time would be slow to use.
+const ACCESSORS = NAMES.map(
+  (name) =>
+    [
+      name,
+      {
+        configurable: true,
+        enumerable: true,
+        get(this: OfferedRequest) {
+          this[OFFER]?.take();
+          return this[name];
+        },
+        set(this: OfferedRequest, value: never) {
+          this[OFFER]?.take();
+          this[name] = value;
+        },
+      },
+    ] as const,
+);
 
 /** express-session saves and sets its cookie from within the response. We do that: it gets one that is never sent. */
 function unsent(): Response {

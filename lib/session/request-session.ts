@@ -1,52 +1,72 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Request } from 'express';
 import type { Session, SessionData } from 'express-session';
-import { fieldsOf, rowOf } from '../login/row.ts';
+import { sidOf } from '../login/login-secret.ts';
+import { fieldsOf } from '../login/row.ts';
 import type { Reply } from '../request/authenticate.ts';
 import type { LoginRecord } from '../store/ports.ts';
-import type { LazySession, Standing } from './lazy-session.ts';
-import { ResponseGate } from './response-gate.ts';
+import type { LazySession, Offer, Standing } from './lazy-session.ts';
+import { type Guarded, ResponseGate } from './response-gate.ts';
 
 /** What the cookie of a request led to. */
 export interface SessionFound extends Standing {
   readonly login: LoginRecord | undefined;
 }
 
-export interface RequestSessionSettings {
-  readonly lazy: LazySession;
-  /** Ends whatever stands under a sid. */
-  readonly end: (sid: string) => Promise<void>;
-  /** Throws where the cookie of a new session could not be set. */
-  readonly demandCookie: (req: IncomingMessage) => void;
-  readonly setCookie: (res: ServerResponse, id: string) => void;
-  readonly clearCookie: (res: ServerResponse) => void;
-  /** The application destroyed its session: nobody is logged in by it any more. */
-  readonly ended: (req: IncomingMessage) => void;
-}
-
 export const NO_SESSION: SessionFound = { id: undefined, sid: '', row: undefined, login: undefined };
 
+/** What the sessions of all requests of one mode have in common. */
+export interface SessionKeeping {
+  readonly lazy: LazySession;
+  readonly cookieName: string;
+  /** Ends whatever stands under a sid. */
+  end(sid: string): Promise<void>;
+  /** Drops the row of a login that ended meanwhile. */
+  dropUnlessLogin(sid: string): Promise<void>;
+  /** Throws where the cookie of a new session could not be set. */
+  demandCookie(req: IncomingMessage): void;
+  setCookie(res: ServerResponse, id: string): void;
+  clearCookie(res: ServerResponse): void;
+  /** The application ended its session: nobody is logged in by it any more. */
+  ended(req: IncomingMessage, login: LoginRecord | undefined): void;
+}
+
+/** express-session's, with what it adds to each. */
+type AnySession = Session & Partial<SessionData>;
+
 /** The session of one request: lent to the application as `req.session`, stored before the response leaves. */
-export class RequestSession {
+export class RequestSession implements Offer, Guarded {
   #found: SessionFound;
   readonly #req: Request;
   readonly #res: ServerResponse;
-  readonly #settings: RequestSessionSettings;
+  readonly #next: Reply['next'];
+  readonly #keeping: SessionKeeping;
+  /** Whether the `req.session` there is ours. */
+  #lent: boolean;
+  #session: AnySession | undefined;
   /** How it looked when express-session came in, or was last stored; undefined while nobody asked for it. */
   #view: string | undefined;
   #cookie: SessionData['cookie'] | undefined;
   #ending: Promise<void> | undefined;
+  /** The id in the browser's cookie leads nowhere any more. */
+  #parted = false;
 
-  constructor(req: IncomingMessage, { res, next }: Reply, found: SessionFound, settings: RequestSessionSettings) {
+  constructor(req: IncomingMessage, { res, next }: Reply, found: SessionFound, keeping: SessionKeeping) {
     this.#req = req as Request;
     this.#res = res;
+    this.#next = next;
     this.#found = found;
-    this.#settings = settings;
-    if (this.#offer()) new ResponseGate(res, () => this.#commit(), next);
+    this.#keeping = keeping;
+    this.#lent = keeping.lazy.offer(req, this);
+    if (this.#lent) new ResponseGate(res, this);
   }
 
   get found(): SessionFound {
     return this.#found;
+  }
+
+  get cookieName(): string {
+    return this.#keeping.cookieName;
   }
 
   /** The application's data as it is now, saved or not, without the cookie. */
@@ -58,95 +78,128 @@ export class RequestSession {
     return fields;
   }
 
-  /** Goes on as another session: the one just logged in. */
+  /** Goes on as another session: the one just logged in, or none. Nothing of what it was is saved any more. */
   become(found: SessionFound): void {
-    this.#withdraw();
     this.#found = found;
-    this.#offer();
-  }
-
-  /** Ends with its login: nothing of it is saved any more. */
-  close(): void {
-    this.#withdraw();
-    this.#found = NO_SESSION;
-  }
-
-  #offer(): boolean {
-    return this.#settings.lazy.offer(
-      this.#req,
-      () => this.#found,
-      () => this.#attached(),
-    );
-  }
-
-  #withdraw(): void {
     this.#view = undefined;
+    this.#parted = false;
+    if (!this.#lent) return;
+    this.#keeping.lazy.withdraw(this.#req);
+    this.#keeping.lazy.offer(this.#req, this);
+  }
+
+  take(): void {
+    this.#keeping.lazy.attach(this.#req, this.#found);
+    if (this.#req.session !== undefined) this.#watch(this.#req.session);
+  }
+
+  refuse(error: unknown): void {
+    this.#next(error);
+  }
+
+  commit(): Promise<void> | undefined {
+    const ending = this.#ending;
+    const saving = this.#commitSession();
     this.#ending = undefined;
-    this.#settings.lazy.withdraw(this.#req);
+    if (ending === undefined) return saving;
+    if (saving === undefined && this.#parted && !this.#res.headersSent) this.#keeping.clearCookie(this.#res);
+    return saving === undefined ? ending : Promise.all([ending, saving]).then(() => undefined);
   }
 
-  #attached(): void {
-    const { session } = this.#req;
-    if (session === undefined) return;
-    this.#cookie = session.cookie;
-    this.#view = viewOf(session);
-    Object.defineProperty(session, 'destroy', {
-      configurable: true,
-      writable: true,
-      value: (callback?: (error?: unknown) => void) => this.#destroy(session, callback),
-    });
-  }
-
-  // express-session's own, but the response waits for it, and takes the cookie along.
-  #destroy(session: Session, callback: (error?: unknown) => void = () => {}): Session {
-    delete (this.#req as Partial<Request>).session;
-    this.#settings.ended(this.#req);
-    this.#ending = this.#found.id === undefined ? Promise.resolve() : this.#settings.end(this.#found.sid);
-    this.#ending.then(
-      () => setImmediate(callback),
-      (error) => setImmediate(callback, error),
-    );
-    return session;
-  }
-
-  #commit(): Promise<void> | undefined {
+  #commitSession(): Promise<void> | undefined {
     if (this.#view === undefined) return undefined;
     const { session, sessionID } = this.#req;
-    if (typeof session !== 'object' || session === null) return this.#commitEnding();
+    if (typeof session !== 'object' || session === null) return undefined;
     const view = viewOf(session);
     const created = sessionID !== this.#found.id;
-    if (view === this.#view && !(created && this.#found.id !== undefined)) return undefined;
-    return this.#save(session, sessionID, view, created);
+    if (view === this.#view && !(created && this.#parted)) return undefined;
+    if (created) this.#handOut(sessionID);
+    return this.#save(sessionID, this.#restored(session), view);
   }
 
-  #commitEnding(): Promise<void> | undefined {
-    const ending = this.#ending;
-    this.#ending = undefined;
-    return ending?.then(() => {
-      if (!this.#res.headersSent) this.#settings.clearCookie(this.#res);
-    });
+  #handOut(id: string): void {
+    if (this.#res.headersSent) {
+      throw new TypeError('a session was begun after the head of the response had left: use req.session before');
+    }
+    this.#keeping.demandCookie(this.#req);
+    this.#keeping.setCookie(this.#res, id);
   }
 
-  async #save(session: Session & Partial<SessionData>, id: string, view: string, created: boolean): Promise<void> {
-    if (created) this.#settings.demandCookie(this.#req);
-    // Whatever the application has put in its place, the row keeps a cookie that express-session can read.
-    if (this.#cookie !== undefined) session.cookie = this.#cookie;
+  /** What the application has left in `req.session`, as a session with a cookie that express-session can read. */
+  #restored(session: AnySession): AnySession {
+    let restored = session;
+    if (!('req' in session)) {
+      // A plain object in the place of the session: it is saved as what stood there.
+      restored = this.#keeping.lazy.rows.succeed(this.#req, this.#session, session);
+      this.#session = restored;
+    }
+    if (this.#cookie !== undefined) restored.cookie = this.#cookie;
+    return restored;
+  }
+
+  async #save(id: string, session: AnySession, view: string): Promise<void> {
+    const { login, row } = this.#found;
     await new Promise<void>((resolve, reject) => {
-      this.#settings.lazy.rows.set(id, session as SessionData, (error) => (error ? reject(error) : resolve()));
+      this.#keeping.lazy.rows.set(id, session as SessionData, (error) => (error ? reject(error) : resolve()));
     });
     this.#view = view;
-    if (!created) return;
-    this.#settings.setCookie(this.#res, id);
-    this.#found = { ...NO_SESSION, id };
+    if (id !== this.#found.id) this.#found = { ...NO_SESSION, id, sid: sidOf(id) };
+    // The row was lost, and so made anew: nothing told whether the login had ended.
+    else if (login !== undefined && row === undefined) await this.#keeping.dropUnlessLogin(this.#found.sid);
+  }
+
+  /** Follows what the application does with a session besides changing it. */
+  #watch(session: AnySession): void {
+    this.#session = session;
+    this.#cookie = session.cookie;
+    this.#view = viewOf(session);
+    const { reload, regenerate } = session;
+    const own = {
+      destroy: (callback: Done = () => {}) => {
+        delete (this.#req as Partial<Request>).session;
+        const ending = this.#part(session.id);
+        ending.then(
+          () => setImmediate(callback),
+          (error) => setImmediate(callback, error),
+        );
+        this.#ending = ending;
+        return session;
+      },
+      regenerate: (callback: Done) => {
+        this.#part();
+        return regenerate.call(session, (error) => {
+          // Until it is used it is as empty as the one before was when it came.
+          if (this.#req.session !== undefined) this.#watch(this.#req.session);
+          callback(error);
+        });
+      },
+      reload: (callback: Done) =>
+        reload.call(session, (error) => {
+          if (!error) this.#watch(this.#req.session);
+          callback(error);
+        }),
+      // Data that brings this name along would replace the methods of the session.
+      ['__proto__']: undefined,
+    };
+    for (const [name, value] of Object.entries(own)) {
+      Object.defineProperty(session, name, { configurable: true, writable: true, value });
+    }
+  }
+
+  /** The application leaves its session; with an id, that is ended here. */
+  #part(id?: string): Promise<void> {
+    const { login, sid } = this.#found;
+    this.#keeping.ended(this.#req, login);
+    const ending = id === undefined ? Promise.resolve() : this.#keeping.end(id === this.#found.id ? sid : sidOf(id));
+    this.#parted ||= this.#found.id !== undefined;
+    this.#found = NO_SESSION;
+    return ending;
   }
 }
+
+type Done = (error?: unknown) => void;
 
 function viewOf(session: object): string {
   const { cookie: _, ...data } = session as Record<string, unknown>;
   return JSON.stringify(data);
-}
-
-/** A row that holds these fields, and a cookie as express-session writes one that ends with the browser. */
-export function newRow(fields: ReadonlyMap<string, string>, cookie: object): string {
-  return rowOf(new Map([['cookie', JSON.stringify(cookie)], ...fields]));
 }

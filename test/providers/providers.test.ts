@@ -408,6 +408,18 @@ describe('every preset', () => {
     expect(await judge(make({ accepts: () => 'yes' }), tokenOf(name))).toBe(401);
   });
 
+  test.each<[string, object]>([
+    ['cognito', { token_use: 'id' }],
+    ['clerk', { sts: 'pending' }],
+    ['firebase', { auth_time: undefined }],
+    ['kinde', { scp: undefined }],
+    ['keycloak', { typ: 'ID' }],
+  ])("%s: a user's own accepts does not open the provider's trap", async (name, trap) => {
+    const make = made[name] as (reading?: object) => TrustedIssuer;
+    expect(await judge(make({ accepts: () => true }), tokenOf(name, trap))).toBe(401);
+    expect(await judge(make({ accepts: () => true }), tokenOf(name))).toMatchObject({ subject: 'ann' });
+  });
+
   test.each(names)('%s: types and claims override', async (name) => {
     const make = made[name] as (reading?: object) => TrustedIssuer;
     expect(await judge(make({ types: ['at+jwt'] }), tokenOf(name))).toBe(401);

@@ -5,13 +5,17 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import express from 'express';
 import { jwtAuth, remoteKeys, type VerificationKeys } from 'portcullis';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { serve } from '../support/http-server.ts';
 import { goodClaims, type IssuerKey, issuerKey, type KeyServer, startKeyServer } from './key-server.ts';
 
+// Many of these tests run at once: what they opened is closed in the end.
+const open: { close(): Promise<void> }[] = [];
+afterAll(() => Promise.all(open.map((server) => server.close())));
+
 async function keyServer(...keys: readonly (IssuerKey | object)[]): Promise<KeyServer> {
   const server = await startKeyServer(...keys);
-  onTestFinished(() => server.close());
+  open.push(server);
   return server;
 }
 
@@ -35,7 +39,7 @@ async function apiWith(keys: VerificationKeys, issuer = 'https://issuer.example'
   app.use(jwtAuth({ issuer, audience: 'api', keys, store: 'none' }));
   app.get('/', (req, res) => void res.json(req.auth));
   const server = await serve(app);
-  onTestFinished(() => server.close());
+  open.push(server);
   return (token: string) => fetch(server.url, { headers: { Authorization: `Bearer ${token}` } });
 }
 const claims = (more: object = {}) => goodClaims({ iss: 'https://issuer.example', aud: 'api', ...more });
@@ -75,15 +79,15 @@ describe.concurrent('fetching', () => {
   test('it is refreshed in the background before its age, while known keys are found at once', async () => {
     const a = issuerKey('a');
     const server = await keyServer(a);
-    const keys = keysAt(server, { maxAge: '2s' });
+    const keys = keysAt(server, { maxAge: '10s' });
     await keys.find(asking(a));
-    await sleep(1_700);
+    await sleep(8_100);
     server.fault = (_req, res) => void setTimeout(() => res.end(JSON.stringify({ keys: [a.jwk] })), 500);
     expect(keys.find(asking(a))).toMatchObject({ kid: 'a' });
     await until(() => server.asked.length === 2);
-    await sleep(400);
-    // Past its age, and renewed meanwhile.
-    await until(() => !(keys.find(asking(a)) instanceof Promise));
+    await sleep(2_000);
+    // Past the age of the first edition, and renewed meanwhile.
+    expect(keys.find(asking(a))).toMatchObject({ kid: 'a' });
     expect(server.asked).toHaveLength(2);
   });
 
@@ -139,7 +143,6 @@ describe.concurrent('K14: an issuer that misbehaves', () => {
     ['hangs up', (req) => void req.socket.destroy()],
     ['stops halfway', (_req, res) => void res.writeHead(200, { 'Content-Length': 100 }).write('{"keys":')],
     ['never answers', () => {}],
-    ['is huge', (_req, res) => void res.end(JSON.stringify({ keys: [], more: 'x'.repeat(70_000) }))],
     [
       'is endless',
       (_req, res) => {
@@ -185,6 +188,15 @@ describe.concurrent('K14: an issuer that misbehaves', () => {
     await sleep(1_050);
     expect(await keys.find(asking(good))).toBe(before);
     await expect(keys.find(unknown())).rejects.toThrow(unreachable);
+  });
+
+  test('that publishes more than 64 KiB is not listened to, whatever it says', async () => {
+    const good = issuerKey('good');
+    const server = await keyServer(good);
+    server.documents.set('/jwks.json', { keys: [good.jwk], more: 'x'.repeat(65_536) });
+    await expect(keysAt(server).find(asking(good))).rejects.toThrow(unreachable);
+    server.documents.set('/jwks.json', { keys: [good.jwk], more: 'x'.repeat(60_000) });
+    expect(await keysAt(server).find(asking(good))).toMatchObject({ kid: 'good' });
   });
 
   test('redirects are followed at its own origin only', async () => {
@@ -265,7 +277,11 @@ describe('T08: a name that is not known', () => {
     expect(server.asked.length).toBeLessThanOrEqual(3);
   });
 
-  test('10,000 made-up names in a flood of requests cost a few fetches, and a really new key is taken meanwhile', async () => {
+  // Two seconds are the promise; a machine that stands still for one of them proves nothing.
+  test('10,000 made-up names in a flood of requests cost a few fetches, and a really new key is taken meanwhile', {
+    timeout: 60_000,
+    retry: 2,
+  }, async () => {
     const [a, b] = [issuerKey('a'), issuerKey('b')];
     const server = await keyServer(a);
     const ask = await apiWith(keysAt(server));
@@ -292,7 +308,7 @@ describe('T08: a name that is not known', () => {
     expect(Object.fromEntries(statuses)).toEqual({ 401: 10_000 });
     // One at the start, and one in a second at most.
     expect(server.asked.length).toBeLessThanOrEqual(2 + seconds);
-  }, 60_000);
+  });
 
   test('after a flood, when it has been quiet for a while, a new key is taken at the first try again', async () => {
     const [a, b] = [issuerKey('a'), issuerKey('b')];
@@ -352,6 +368,8 @@ test('a fetch that is yet to begin keeps no process alive', async () => {
   // It ends by itself, or never.
   const { stdout } = await promisify(execFile)(process.execPath, [...args, server.url]);
   expect(stdout).toBe('found a\n');
+  // A process that lived on would have fetched again.
+  expect(server.asked).toHaveLength(1);
 });
 
 test('keys of the other algorithms are read as well', async () => {

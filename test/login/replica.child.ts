@@ -7,7 +7,7 @@ import { knows, replicaOf, revoke } from './taken-back.ts';
 const client = createClient({ url: process.env.REDIS_URL as string });
 client.on('error', () => {});
 void client.connect();
-const store = redisStore(client, { prefix: process.env.PREFIX ?? 'portcullis:', maxStaleness: '1s' });
+const store = redisStore(client, { prefix: process.env.PREFIX ?? 'portcullis:', timeout: '2s', maxStaleness: '1s' });
 const replica = replicaOf(store);
 
 serveCalls({

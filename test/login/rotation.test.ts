@@ -115,13 +115,13 @@ describe.each([
   });
 
   test('H12: what has ended stays so until its absolute end: neither rotation, nor seeing, nor opening makes it live', async () => {
-    const { login, present, softly } = await family({ idle: 100 });
+    const { login, present, softly } = await family({ idle: 500 });
     await present(0, 0);
     await present(1, 0);
     expect(await present(0)).toBe('reused');
     await logins.seen(login.sid, 2);
     expect(await logins.open(login)).toBeUndefined();
-    await sleep(150);
+    await sleep(600);
     for (const generation of [0, 1, 2, 3, 50])
       expect([await present(generation), await softly(generation)]).toEqual(['ended', 'ended']);
     expect((await logins.find(login.sid)).login).toBeUndefined();
@@ -143,20 +143,20 @@ describe.each([
     }
   });
 
-  test('H07, A-H17: a rotation gives the whole idle time again, and never moves the absolute end', async () => {
-    const { login, present } = await family({ idle: 250, absolute: 700 });
+  test.concurrent('H07, A-H17: a rotation gives the whole idle time again, and never moves the absolute end', async () => {
+    const { login, present } = await family({ idle: 1_000, absolute: 2_000 });
     const endsAt = (await logins.find(login.sid)).login?.endsAt;
     let generation = 0;
     for (let turn = 0; turn < 3; turn++) {
-      await sleep(150);
+      await sleep(500);
       generation = (await present(generation, 0)) as number;
     }
     expect((await logins.find(login.sid)).login?.endsAt).toBe(endsAt);
-    await sleep(300);
+    await sleep(600);
     expect(await present(generation, 0)).toBe('expired');
   });
 
-  test('what was never opened, a session, and what was idle for too long have no family', async () => {
+  test.concurrent('what was never opened, a session, and what was idle for too long have no family', async () => {
     expect((await logins.rotate({ sid: 'unknown', generation: 0, grace: 0, soft: false })).outcome).toBe('expired');
     const { login: session } = await family({ mode: 'session' });
     expect((await logins.rotate({ sid: session.sid, generation: 0, grace: 0, soft: false })).outcome).toBe('expired');
@@ -165,7 +165,7 @@ describe.each([
     expect(await present(0)).toBe('expired');
   });
 
-  test('H02: of fifty at once one is new, and all have the same successor', async () => {
+  test.concurrent('H02: of fifty at once one is new, and all have the same successor', async () => {
     const { login } = await family();
     const answers = await Promise.all(
       Array.from({ length: 50 }, () => logins.rotate({ sid: login.sid, generation: 0, grace: LONG, soft: false })),
@@ -176,7 +176,7 @@ describe.each([
     expect(answers.filter((answer) => answer.outcome === 'valid' && answer.renewed)).toHaveLength(1);
   });
 
-  test(
+  test.concurrent(
     'random histories of victim, thief, tabs, lost answers, late requests and lost writes go by the rules',
     async () => {
       let seed = seedOfRun();
@@ -190,7 +190,7 @@ describe.each([
     120_000 * rounds(1),
   );
 
-  test(
+  test.concurrent(
     'random histories of a client alone never log it out',
     async () => {
       let seed = seedOfRun();

@@ -118,7 +118,7 @@ test('L05: once thawed, it answers by itself', async () => {
 
 test('L07: while the client is offline nothing waits in its queue', async () => {
   await redis.kill();
-  await expect.poll(() => client.isReady).toBe(false);
+  await expect.poll(() => client.isReady, { timeout: 5_000 }).toBe(false);
   const login = newLogin();
   await Promise.allSettled(Array.from({ length: 200 }, () => loginsOf(store).putRow(login.sid, 'late', 60_000)));
   await redis.restart();
@@ -154,7 +154,7 @@ test('nor does one whose answer was lost with the connection', async () => {
   atSecondCommandFor(distant, login.sid, wire.cutAnswers);
   await expect(logins.open(login, '{}', {})).rejects.toThrow(StoreUnavailable);
   await expect.poll(() => other.logins(login.subject).catch(() => 'refused'), { timeout: 5_000 }).toEqual([]);
-  await expect.poll(() => logins.isRevoked(login.sid)).toBe(true);
+  await expect.poll(() => logins.isRevoked(login.sid), { timeout: 5_000 }).toBe(true);
   expect((await loginsOf(other).find(login.sid)).login).toBeDefined();
   await other.close();
   distant.destroy();

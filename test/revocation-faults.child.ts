@@ -26,7 +26,16 @@ let round = 0;
 
 serveCalls({
   ready: () => store.ready(),
-  verdicts: (tokens: readonly string[]) => Promise.all(tokens.map(verdict)),
+
+  async verdicts(tokens: readonly string[]) {
+    const verdicts: Verdict[] = [];
+    for (const token of tokens) {
+      verdicts.push(await verdict(token));
+      // Many are verified here: in one go they would keep this process from Redis.
+      await new Promise(setImmediate);
+    }
+    return verdicts;
+  },
 
   /** Resolves to the moment at which all were taken back. */
   async revoke(tokens: readonly string[]) {

@@ -141,7 +141,8 @@ test.each(Object.keys(silences))(
     const everything: string[] = [];
     const good = makeTokens(1);
     let acceptedAfterwards = 0;
-    for (let round = 0; round < rounds(5); round++) {
+    // As long as nothing was hidden by a silence, they all came too late to prove anything.
+    for (let round = 0; round < rounds(5) || acceptedAfterwards === 0; round++) {
       const tokens = makeTokens(TOKENS);
       for (const each of others) await each.call('watch', tokens);
       await moment(50);
@@ -163,8 +164,6 @@ test.each(Object.keys(silences))(
       }
       everything.push(...tokens);
     }
-    // Else the silences would all have come too late to hide anything.
-    expect(acceptedAfterwards).toBeGreaterThan(0);
     await knownToAll([revoker, ...others, await newProcess(redis.url)], everything);
   },
 );

@@ -118,7 +118,10 @@ function assemble(
     ready: () => replica.ready(),
     health: () => ({ fresh: replica.fresh, staleness: replica.staleness, revocations: replica.revocations.size }),
     sessions: () => sessionRows(parts),
-    close: () => replica.close(),
+    async close() {
+      logins.close();
+      await replica.close();
+    },
   };
   keepParts(authStore, parts);
   return authStore;

@@ -114,10 +114,17 @@ export class HybridLogins {
   /** False if it was over before. */
   async #end({ subject, sid, expiresAt = 0 }: Belonging): Promise<boolean> {
     const { logins, replica } = this.#settings.parts;
-    if (await logins.end({ subject, sid })) return true;
+    const live = entryOf({ kind: 'login', id: idOf.login(sid), expiresAt: expiresAt + LEEWAY });
+    try {
+      if (await logins.end({ subject, sid })) return true;
+    } catch (error) {
+      // Nobody can be asked whose it is, but the access token says so: here it is over at once.
+      if (expiresAt > Date.now()) replica.revoke([live]).catch(() => undefined);
+      throw error;
+    }
     if (expiresAt <= Date.now() || logins.isRevoked(sid)) return false;
     // The store lost the login: the access token that names it is still believed.
-    await replica.revoke([entryOf({ kind: 'login', id: idOf.login(sid), expiresAt: expiresAt + LEEWAY })]);
+    await replica.revoke([live]);
     return true;
   }
 

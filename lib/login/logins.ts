@@ -4,6 +4,7 @@ import { InvalidToken } from '../errors.ts';
 import type { LogEntry, LoginRecord, LoginStore, NewLogin } from '../store/ports.ts';
 import type { Replica } from './replica.ts';
 import { entryOf, idOf, memberOf } from './revocation.ts';
+import { Unfinished } from './unfinished.ts';
 
 // An access token may live an hour, and a clock be a minute off: its login's revocation is known at least that long.
 const LONGEST_ACCESS = 3_600_000;
@@ -14,6 +15,7 @@ export class Logins {
   readonly store: LoginStore;
   readonly #replica: Replica;
   readonly #audits: ReadonlySet<Audit>;
+  readonly #unfinished = new Unfinished();
 
   constructor(store: LoginStore, replica: Replica, audits: ReadonlySet<Audit>) {
     this.store = store;
@@ -38,8 +40,12 @@ export class Logins {
     }
   }
 
-  /** Ends one login of a subject; false if the subject has no such login. */
-  async end({ subject, sid }: { readonly subject: string; readonly sid: string }): Promise<boolean> {
+  /** Ends one login of a subject; false if the subject has no such login. If it rejects, it is still tried. */
+  end(login: { readonly subject: string; readonly sid: string }): Promise<boolean> {
+    return this.#unfinished.attempt(`login ${login.sid} ${login.subject}`, () => this.#end(login));
+  }
+
+  async #end({ subject, sid }: { readonly subject: string; readonly sid: string }): Promise<boolean> {
     const { login: found } = await this.store.find(sid);
     const login = found?.subject === subject ? found : undefined;
     // A login whose record is gone may have live access tokens still, and one whose index was lost is one all the same.
@@ -58,17 +64,52 @@ export class Logins {
   }
 
   /** Ends a family that the store has ended already, because a spent token of it came back. */
-  async endReused({ subject, sid, endsAt, idle }: LoginRecord): Promise<void> {
-    await this.#replica.revoke([this.#entry(sid, endsAt, idle)]);
-    await this.store.end(subject, [{ sid, endsAt }]);
+  endReused(login: LoginRecord): Promise<void> {
+    return this.#endThese(login.subject, [login]);
   }
 
-  /** Ends all logins of a subject but `except`, and takes back what was issued to it until now, by `issuer` or anyone. */
+  /**
+   * Ends all logins of a subject but `except`, and takes back what was issued to it until now, by `issuer` or anyone. If it
+   * rejects, it is still tried, for what had begun when it was asked.
+   */
   async endAll(subject: string, issuer: string | undefined, except: string | undefined): Promise<void> {
+    const until = this.#replica.clock.now();
+    const cutOff = memberOf('subject', idOf.subject(issuer, subject));
+    const owed = this.#replica.dated(cutOff, until);
+    const begun = async () => {
+      const standing = await this.store.list(subject);
+      await this.#endThese(
+        subject,
+        standing.filter(({ sid, createdAt }) => sid !== except && createdAt <= until),
+      );
+    };
+    try {
+      await this.#unfinished.attempt(
+        `subject ${issuer} ${subject}`,
+        () => this.#endAll(subject, cutOff, except),
+        begun,
+      );
+    } catch (error) {
+      // Here at once, and elsewhere as soon as it can be said.
+      this.#replica.revoke([owed]).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  async #endAll(subject: string, cutOff: string, except: string | undefined): Promise<void> {
     const doomed = (await this.store.index(subject)).filter(({ sid }) => sid !== except);
     const entries = doomed.map(({ sid, endsAt }) => this.#entry(sid, endsAt, undefined));
-    await this.#replica.revokeUntilNow([memberOf('subject', idOf.subject(issuer, subject))], entries);
+    await this.#replica.revokeUntilNow([cutOff], entries);
     await this.store.end(subject, doomed);
+  }
+
+  async #endThese(subject: string, logins: readonly LoginRecord[]): Promise<void> {
+    await this.#replica.revoke(logins.map(({ sid, endsAt, idle }) => this.#entry(sid, endsAt, idle)));
+    await this.store.end(subject, logins);
+  }
+
+  close(): void {
+    this.#unfinished.close();
   }
 
   /** Whether this login was taken back, as far as this process knows. */

@@ -98,20 +98,20 @@ export class Replica {
   /** Takes back `entries`, and what was issued until now under the cut-offs' names; resolves when the clock has passed it. */
   async revokeUntilNow(cutOffs: readonly string[], entries: readonly LogEntry[]): Promise<void> {
     for (const entry of entries) this.#reader.owe(entry);
-    const dated = (instant: number): LogEntry[] =>
-      cutOffs.map((name) => ({
-        member: `${name}:${Math.floor(instant)}`,
-        expiresAt: Math.ceil(instant + this.#lifetime),
-      }));
-    const before = dated(this.clock.now());
+    const before = this.clock.now();
     try {
       const instant = await this.#log.append([...cutOffs.map((cutOff): Append => ({ cutOff })), ...entries]);
-      for (const entry of dated(instant)) this.revocations.learn(entry);
+      for (const name of cutOffs) this.revocations.learn(this.dated(name, instant));
       await this.#passed(instant + SETTLING);
     } catch (error) {
-      for (const entry of before) this.#reader.owe(entry);
+      for (const name of cutOffs) this.#reader.owe(this.dated(name, before));
       throw error;
     }
+  }
+
+  /** A cut-off at an instant of the store's clock, kept as long as any token may live. */
+  dated(cutOff: string, instant: number): LogEntry {
+    return { member: `${cutOff}:${Math.floor(instant)}`, expiresAt: Math.ceil(instant + this.#lifetime) };
   }
 
   /** Says that a token here may live as long as this, in milliseconds: so long a cut-off is kept. */

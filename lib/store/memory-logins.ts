@@ -76,11 +76,14 @@ export class MemoryLogins implements LoginStore {
     const now = Date.now();
     const { family } = login;
     const young = now - family.madeAt < grace;
-    const same = (): Rotation => ({ outcome: 'valid', renewed: false, generation: family.tip, login: recordOf(login) });
+    const answer = (renewed: boolean): Rotation => {
+      this.#touch(login, now);
+      return { outcome: 'valid', renewed, generation: family.tip, login: recordOf(login) };
+    };
+    const same = () => answer(false);
     const stand = (tip: number, parent: number): Rotation => {
       Object.assign(family, { tip, parent, madeAt: now, seen: false });
-      this.#touch(login, now);
-      return { ...same(), renewed: true } as Rotation;
+      return answer(true);
     };
     if (given > family.tip) return soft ? { outcome: 'declined' } : stand(given + 1, given);
     if (given === family.tip) return young && given > 0 ? same() : stand(given + 1, given);

@@ -34,15 +34,17 @@ type Argument = string | number;
 // covers only commands not yet written to the socket.
 const OURS = { typeMapping: {}, timeout: undefined } as const;
 
-// While Redis owes answers past their deadline, one command in this many milliseconds asks whether it is back.
-const PROBE_EVERY = 100;
+// While Redis owes answers past their deadline, a command now and then asks whether it is back: ever more rarely, for each
+// is a sign of life to the client's `socketTimeout`, which is to end a connection whose other end has vanished.
+const FIRST_PROBE_AFTER = 100;
+const LONGEST_BETWEEN_PROBES = 10_000;
 
 /** Sends commands over the application's connection, each with a deadline; whatever fails is `StoreUnavailable`. */
 export class RedisCommands {
   readonly client: RedisConnection;
   readonly #send: (key: string | undefined, args: string[]) => Promise<unknown>;
   readonly #deadline: Deadline;
-  #probedAt = Number.NEGATIVE_INFINITY;
+  #probe = { after: 0, at: 0 };
 
   /** `timeout`: milliseconds any one command may take. */
   constructor(client: RedisConnection, timeout: number) {
@@ -110,11 +112,17 @@ export class RedisCommands {
     }
   }
 
+  // Answers come in order: those that are owed come first, if any come at all.
   #failFast(): void {
-    if (this.#deadline.overdue === 0) return;
     const now = performance.now();
-    if (now - this.#probedAt < PROBE_EVERY) throw new StoreUnavailable(new Error('Redis owes older answers'));
-    this.#probedAt = now;
+    if (this.#deadline.overdue === 0) {
+      this.#probe.after = 0;
+    } else if (this.#probe.after > 0 && now - this.#probe.at < this.#probe.after) {
+      throw new StoreUnavailable(new Error('Redis owes older answers'));
+    } else {
+      const after = Math.min(Math.max(this.#probe.after * 2, FIRST_PROBE_AFTER), LONGEST_BETWEEN_PROBES);
+      this.#probe = { after, at: now };
+    }
   }
 }
 

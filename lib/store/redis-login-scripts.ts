@@ -103,15 +103,19 @@ local function stand(generation, itsParent)
   touch(KEYS[1], nil, record)
   return answer('renewed', generation)
 end
+local function stay()
+  touch(KEYS[1], nil, record)
+  return answer('same', tip)
+end
 if given > tip then
   if soft then return { 'declined' } end
   return stand(given + 1, given)
 end
 if given == tip then
-  if young and tip > 0 then return answer('same', tip) end
+  if young and tip > 0 then return stay() end
   return stand(tip + 1, tip)
 end
-if given == parent and young then return answer('same', tip) end
+if given == parent and young then return stay() end
 if soft then return { 'declined' } end
 if given == parent and record[10] == '0' then return stand(tip + 1, parent) end
 entomb(KEYS[1], record, 'reused')

@@ -10,23 +10,23 @@ export function keepCookie(res: ServerResponse, name: string, args: unknown[]): 
   const lines = [res.getHeader('set-cookie') ?? []].flat().map(String);
   const ours = lines.filter((line) => line.startsWith(`${name}=`));
   if (ours.length === 0) return args;
-  return [...args.slice(0, -1), Array.isArray(headers) ? keptInList(headers, ours) : keptIn(headers, ours)];
+  return [...args.slice(0, -1), withCookies(Array.isArray(headers) ? recordOf(headers) : headers, ours)];
 }
 
-function keptIn(headers: object, ours: readonly string[]): object {
+function withCookies(headers: object, ours: readonly string[]): object {
   const entries = Object.entries(headers).map(([name, value]) => [
     name,
-    isSetCookie(name) ? [...ours, ...[value].flat()] : value,
+    name.toLowerCase() === 'set-cookie' ? [...ours, ...[value].flat()] : value,
   ]);
   return Object.fromEntries(entries);
 }
 
-// A flat list: names and values by turns.
-function keptInList(headers: readonly unknown[], ours: readonly string[]): unknown[] {
-  const others = headers.some((name, at) => at % 2 === 0 && isSetCookie(name));
-  return others ? [...headers, ...ours.flatMap((line) => ['Set-Cookie', line])] : [...headers];
-}
-
-function isSetCookie(name: unknown): boolean {
-  return String(name).toLowerCase() === 'set-cookie';
+// A flat list, names and values by turns. Of several lines of one name Node would send the last only.
+function recordOf(list: readonly unknown[]): object {
+  const headers = new Map<string, unknown[]>();
+  for (let at = 0; at < list.length; at += 2) {
+    const name = String(list[at]).toLowerCase();
+    headers.set(name, [...(headers.get(name) ?? []), list[at + 1]]);
+  }
+  return Object.fromEntries([...headers].map(([name, values]) => [name, values.length === 1 ? values[0] : values]));
 }

@@ -44,8 +44,7 @@ class StandingRows extends SessionRows {
   }
 }
 
-const OFFER = Symbol('offered session');
-type OfferedRequest = Request & { [OFFER]?: Offer };
+const offers = new WeakMap<object, Offer>();
 
 /**
  * `req.session`, for those who use it: accessors until then, and express-session attached in the same tick to the row that
@@ -70,7 +69,7 @@ export class LazySession {
   /** Puts the accessors in place. False if another `req.session` stands there. */
   offer(req: IncomingMessage, offer: Offer): boolean {
     if ('session' in req) return false;
-    (req as OfferedRequest)[OFFER] = offer;
+    offers.set(req, offer);
     for (const [name, accessor] of ACCESSORS) Object.defineProperty(req, name, accessor);
     return true;
   }
@@ -115,17 +114,22 @@ const ACCESSORS = NAMES.map(
       {
         configurable: true,
         enumerable: true,
-        get(this: OfferedRequest) {
-          this[OFFER]?.take();
+        get(this: Request) {
+          offerOf(this)?.take();
           return this[name];
         },
-        set(this: OfferedRequest, value: never) {
-          this[OFFER]?.take();
+        set(this: Request, value: never) {
+          offerOf(this)?.take();
           this[name] = value;
         },
       },
     ] as const,
 );
+
+// A library may work on an object made of the request (`Object.create(req)`).
+function offerOf(req: object | null): Offer | undefined {
+  return req === null ? undefined : (offers.get(req) ?? offerOf(Object.getPrototypeOf(req)));
+}
 
 /** express-session saves and sets its cookie from within the response. We do that: it gets one that is never sent. */
 function unsent(): Response {

@@ -41,8 +41,8 @@ export class RequestSession implements Offer, Guarded {
   readonly #res: ServerResponse;
   readonly #next: Reply['next'];
   readonly #keeping: SessionKeeping;
-  /** Whether the `req.session` there is ours. */
-  #lent: boolean;
+  /** None where the `req.session` there is not ours. */
+  readonly #gate: ResponseGate | undefined;
   #session: AnySession | undefined;
   /** How it looked when express-session came in, or was last stored; undefined while nobody asked for it. */
   #view: string | undefined;
@@ -57,8 +57,7 @@ export class RequestSession implements Offer, Guarded {
     this.#next = next;
     this.#found = found;
     this.#keeping = keeping;
-    this.#lent = keeping.lazy.offer(req, this);
-    if (this.#lent) new ResponseGate(res, this);
+    this.#gate = keeping.lazy.offer(req, this) ? new ResponseGate(res, this) : undefined;
   }
 
   get found(): SessionFound {
@@ -83,12 +82,15 @@ export class RequestSession implements Offer, Guarded {
     this.#found = found;
     this.#view = undefined;
     this.#parted = false;
-    if (!this.#lent) return;
+    if (this.#gate === undefined) return;
+    // Its cookie is not to be lost to a `writeHead` either.
+    this.#gate.shut();
     this.#keeping.lazy.withdraw(this.#req);
     this.#keeping.lazy.offer(this.#req, this);
   }
 
   take(): void {
+    this.#gate?.shut();
     this.#keeping.lazy.attach(this.#req, this.#found);
     if (this.#req.session !== undefined) this.#watch(this.#req.session);
   }

@@ -14,13 +14,14 @@ export interface Guarded {
 const GUARDED = ['end', 'write', 'writeHead', 'flushHeaders'] as const;
 type Method = (typeof GUARDED)[number];
 type Call = (...args: unknown[]) => unknown;
-
-const GATE = Symbol('response gate');
-type GatedResponse = ServerResponse & { [GATE]?: ResponseGate };
+type Methods = Record<Method, Call>;
 
 // Node keeps the head here once it was made: while there is one, `headersSent` is true and no header can be changed.
 type Head = { _header: string | null };
 const PROMISED = 'promised';
+
+// Node makes a head nobody has written through this, and compressors have it made so.
+type ImplicitHead = { _implicitHeader?: () => void };
 
 // So much is taken from those who write before they are asked to wait.
 const HELD_BYTES = 65_536;
@@ -28,59 +29,106 @@ const HELD_BYTES = 65_536;
 /**
  * Holds a response back until what it promises is stored. Calls that would send something wait, in their order, for the
  * commit; if that fails, nothing of the response was sent, and something else may be answered.
- *
- * The methods become accessors, for the gate must stay outermost: a compressor mounted later replaces `end`, and would
- * otherwise write the head before the gate hears of it.
  */
 export class ResponseGate {
   readonly #res: ServerResponse;
   readonly #guarded: Guarded;
   /** What stood before: CORS and security headers, without which a browser could not read a refusal. */
   readonly #before: ReturnType<ServerResponse['getHeaders']>;
-  readonly #inner: Record<Method, Call>;
-  readonly #outer: Partial<Record<Method, Call>> = {};
+  readonly #base: Methods;
+  #inner: Methods;
+  #outer: Partial<Methods> = {};
   #held: (() => void)[] | undefined;
   #heldBytes = 0;
+  #shut = false;
   #begun = false;
+  #implicit = false;
+  /** The commit of a head that could not wait. */
+  #late: Promise<void> | undefined;
   #failed = false;
 
   constructor(res: ServerResponse, guarded: Guarded) {
     this.#res = res;
     this.#guarded = guarded;
     this.#before = res.getHeaders();
-    const { end, write, writeHead, flushHeaders } = res as unknown as Record<Method, Call>;
+    const { end, write, writeHead, flushHeaders } = res as unknown as Methods;
+    this.#base = { end, write, writeHead, flushHeaders };
+    this.#inner = this.#base;
+    // In `res.end(String(req.session.visits = 7))` the method is looked up before there is anything to wait for.
+    Object.assign(res, {
+      end: (...args: unknown[]) => this.#call('end', end, args),
+      write: (...args: unknown[]) => this.#call('write', write, args),
+    });
+  }
+
+  /**
+   * There may be something to wait for from now on. The methods become accessors, for the gate must stay outermost: a
+   * compressor mounted later replaces `end`, and would otherwise write the head before the gate hears of it.
+   */
+  shut(): void {
+    if (this.#shut) return;
+    this.#shut = true;
+    const { end, write, writeHead, flushHeaders } = this.#res as unknown as Methods;
     this.#inner = { end, write, writeHead, flushHeaders };
-    (res as GatedResponse)[GATE] = this;
-    for (const [method, accessor] of ACCESSORS) Object.defineProperty(res, method, accessor);
+    this.#noticeImplicitHead();
+    for (const method of GUARDED) {
+      Object.defineProperty(this.#res, method, {
+        configurable: true,
+        enumerable: true,
+        get: () => this.#outerOf(method),
+        set: (wrapper: Call) => this.#wrap(method, wrapper),
+      });
+    }
+  }
+
+  // A wrapper whose `end` was looked up before there was anything to wait for makes the head by itself, and goes on with
+  // what it made of it. It cannot wait: only what it sends then can.
+  #noticeImplicitHead(): void {
+    const res = this.#res as unknown as ImplicitHead;
+    const implicitHeader = res._implicitHeader;
+    if (typeof implicitHeader !== 'function') return;
+    res._implicitHeader = () => {
+      this.#implicit = true;
+      implicitHeader.call(res);
+      this.#implicit = false;
+    };
   }
 
   /** A method as it is now: each reader gets it so, and those who wrap it stand in one chain. */
-  outer(method: Method): Call {
+  #outerOf(method: Method): Call {
     const inner = this.#inner[method];
-    this.#outer[method] ??= (...args) => this.#call(method, inner, args);
+    const failed = this.#failed;
+    this.#outer[method] ??= (...args) => (failed ? inner.apply(this.#res, args) : this.#call(method, inner, args));
     return this.#outer[method];
   }
 
-  wrap(method: Method, inner: Call): void {
-    this.#inner[method] = inner;
+  #wrap(method: Method, inner: Call): void {
+    this.#inner = { ...this.#inner, [method]: inner };
     delete this.#outer[method];
   }
 
   #call(method: Method, inner: Call, args: unknown[]): unknown {
     if (this.#held !== undefined) return this.#hold(method, inner, args);
-    if (this.#failed) return this.#afterFailure(inner, args);
+    // A second `end` is ignored, as express-session does it: from Node's own the process would end.
+    if (this.#failed || (method === 'end' && this.#res.writableEnded)) return this.#tooLate(args);
     // What was stored before the first byte need not be looked at again with every chunk.
-    if (this.#begun && method !== 'end') return this.#send(method, inner, args);
+    const work = this.#begun && method !== 'end' ? this.#late : this.#commit();
     this.#begun = true;
-    const work = this.#commit();
+    this.#late = undefined;
     if (work === undefined) return this.#send(method, inner, args);
+    if (method === 'writeHead' && this.#implicit) {
+      this.#late = work;
+      return this.#send(method, inner, args);
+    }
     this.#holdUntil(work, () => this.#send(method, inner, args));
     return this.#answer(method, args);
   }
 
   #commit(): Promise<void> | undefined {
+    const late = this.#late;
     try {
-      return this.#guarded.commit();
+      const work = this.#guarded.commit();
+      return late === undefined || work === undefined ? (late ?? work) : late.then(() => work);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -146,6 +194,9 @@ export class ResponseGate {
   #fail(error: unknown): void {
     this.#held = undefined;
     this.#failed = true;
+    // Whatever wrapped them has seen another response begin, and may think it ended.
+    this.#inner = this.#base;
+    this.#outer = {};
     // Too late for another answer: a broken one says that it failed.
     if (this.#res.headersSent) this.#res.destroy();
     else this.#reset(error);
@@ -160,32 +211,13 @@ export class ResponseGate {
     Object.assign(res, { statusCode: (error as { status?: number }).status ?? 500, statusMessage: undefined });
   }
 
-  // Whoever began the response may not know yet that another was sent in its place: no reason to end the process.
-  #afterFailure(inner: Call, args: unknown[]): unknown {
-    if (!this.#res.writableEnded && !this.#res.destroyed) return inner.apply(this.#res, args);
+  // Of a response that is over, or in whose place another is sent.
+  #tooLate(args: unknown[]): unknown {
     const callback = args.find((argument) => typeof argument === 'function') as Call | undefined;
-    if (callback !== undefined) process.nextTick(callback, new Error('another response was sent'));
+    if (callback !== undefined) process.nextTick(callback, new Error('the response is over'));
     return this.#res;
   }
 }
-
-// The same for every response: an object with accessors of its own making each time would be slow to use.
-const ACCESSORS = GUARDED.map(
-  (method) =>
-    [
-      method,
-      {
-        configurable: true,
-        enumerable: true,
-        get(this: GatedResponse) {
-          return this[GATE]?.outer(method);
-        },
-        set(this: GatedResponse, inner: Call) {
-          this[GATE]?.wrap(method, inner);
-        },
-      },
-    ] as const,
-);
 
 function lengthOf(chunk: unknown): number {
   return typeof chunk === 'string' ? chunk.length : ((chunk as Uint8Array | undefined)?.byteLength ?? 0);

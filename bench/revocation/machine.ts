@@ -1,4 +1,4 @@
-import { cpus, totalmem } from 'node:os';
+import { cpus, loadavg, totalmem } from 'node:os';
 
 /** What the numbers were measured on. */
 export interface Machine {
@@ -8,6 +8,8 @@ export interface Machine {
   readonly node: string;
   readonly redis: string;
   readonly date: string;
+  /** How many programs wanted to run in the minute before (load average): what else the machine was busy with. */
+  readonly busy: number;
 }
 
 export function describeMachine(redisInfo: string): Machine {
@@ -18,5 +20,6 @@ export function describeMachine(redisInfo: string): Machine {
     node: process.version,
     redis: /redis_version:(\S+)/.exec(redisInfo)?.[1] ?? 'unknown',
     date: new Date().toISOString().slice(0, 10),
+    busy: loadavg()[0] ?? Number.NaN,
   };
 }

@@ -32,7 +32,8 @@ function about({ machine, options }: Results): string {
     : '';
   return (
     `Written by \`npm run bench:revocation\` on ${machine.date}: ${machine.cores} cores (${machine.cpu}), ` +
-    `${machine.memory}, Node ${machine.node}, Redis ${machine.redis}. Servers, loader and Redis share that machine.${warning}`
+    `${machine.memory}, Node ${machine.node}, Redis ${machine.redis}. Servers, loader and Redis share that machine; ` +
+    `its load average before was ${machine.busy.toFixed(1)}.${warning}`
   );
 }
 

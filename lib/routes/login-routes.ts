@@ -6,8 +6,8 @@ import express, {
   type Router,
 } from 'express';
 import { type Audit, tell } from '../audit.ts';
-import { getAuth, type Middleware, recognitionOf, tellRefusal } from '../auth.ts';
-import { AuthError, InvalidRequest } from '../errors.ts';
+import { type Auth, getAuth, type Middleware, recognitionOf, tellRefusal } from '../auth.ts';
+import { AuthError, InvalidRequest, Unauthenticated } from '../errors.ts';
 import type { StoreParts } from '../login/auth-store.ts';
 import { loginFrom } from '../login/login-view.ts';
 import { authErrorHandler } from './error-handler.ts';
@@ -44,12 +44,12 @@ export function loginRoutes({ recognise, parts, audit, logout, refresh }: LoginD
     res.status(204).end();
   });
   const listed = answer(async (req, res) => {
-    const { subject, sid: own } = getAuth(req);
+    const { subject, sid: own } = await ownerIn(req, parts);
     const logins = await standing(subject);
     res.json(logins.map((login) => ({ ...loginFrom(login), current: login.sid === own })));
   });
   const ended = answer(async (req, res) => {
-    const { subject, sid: own, mode: door } = getAuth(req);
+    const { subject, sid: own, mode: door } = await ownerIn(req, parts);
     const sid = String(req.params['sid']);
     // One's own is a logout, which takes the cookies along.
     if (sid === own && door === mode) await logout(req, res);
@@ -64,6 +64,15 @@ export function loginRoutes({ recognise, parts, audit, logout, refresh }: LoginD
   router.route('/logins/:sid').all(uncached).delete(known, ended).all(only('DELETE'));
   router.use(unreadable, heard(audit), authErrorHandler());
   return router;
+}
+
+/** The caller, whose subject is one of ours: another issuer's `ann`, let in by a `jwtAuth` in front, is not our ann. */
+async function ownerIn(req: Request, { logins }: StoreParts): Promise<Auth> {
+  const auth = getAuth(req);
+  if (auth.mode !== 'jwt') return auth;
+  const login = auth.sid === undefined ? undefined : (await logins.store.find(auth.sid)).login;
+  if (login?.subject !== auth.subject) throw new Unauthenticated();
+  return auth;
 }
 
 function uncached(_req: Request, res: Response, next: () => void): void {

@@ -43,7 +43,7 @@ export class LogReader {
 
   /** Appends again what was not read back yet. */
   async pay(): Promise<void> {
-    const now = this.#clock.now();
+    const now = Math.min(this.#clock.now(), Date.now());
     for (const [member, { expiresAt }] of this.#owed) if (expiresAt <= now) this.#owed.delete(member);
     if (this.#owed.size > 0) await this.#log.append([...this.#owed.values()]);
   }

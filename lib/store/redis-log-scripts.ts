@@ -71,7 +71,7 @@ for at = 5, #ARGV, 2 do
     expiry = string.format('%.0f', now + life)
   end
   local stands = redis.call('ZSCORE', KEYS[1], member)
-  if tonumber(expiry) > now and (not stands or tonumber(stands) < tonumber(expiry)) then
+  if tonumber(expiry) > math.min(now, tonumber(ARGV[3])) and (not stands or tonumber(stands) < tonumber(expiry)) then
     redis.call('ZADD', KEYS[1], expiry, member)
     tell(member, expiry)
     changed = true

@@ -138,9 +138,9 @@ export class SessionRows extends session.Store {
   }
 
   async #save(sid: string, data: SessionData): Promise<void> {
-    const row = JSON.stringify(
-      typeof data.cookie === 'object' && data.cookie ? data : { ...data, cookie: PLAIN_COOKIE },
-    );
+    // Whatever an application has merged into its session, the row keeps a cookie that can be read.
+    const spoilt = 'req' in data && !(data.cookie instanceof Cookie);
+    const row = JSON.stringify(spoilt ? { ...(data as object), cookie: PLAIN_COOKIE } : data);
     checkSize(row);
     const life = this.#settings.lifeOf(data);
     // Not a number either: a cookie's end that is no date.

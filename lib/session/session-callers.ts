@@ -101,7 +101,7 @@ export class SessionCallers {
     for (const { value: id } of ids) {
       const sid = sidOf(id);
       const { login, row, corrupt } = await logins.store.find(sid, this.#touch);
-      if (corrupt) tell(audits, { type: 'session_corrupt', sid });
+      if (corrupt || row === '') tell(audits, { type: 'session_corrupt', sid });
       const found = { id, sid, row: row ?? (corrupt ? '' : undefined), login };
       if (login?.mode === 'session' && !logins.isRevoked(sid)) return found;
       if (login === undefined && row !== undefined) lone ??= found;

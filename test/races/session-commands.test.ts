@@ -56,7 +56,7 @@ interface Told {
 
 async function monitorOf(server: RedisServer): Promise<Monitor> {
   const lines: string[] = [];
-  const eye = await server.client({ RESP: 2 });
+  const eye = await server.client();
   await eye.monitor((line: unknown) => void lines.push(String(line)));
   let marks = 0;
   // Redis says what it did in the order it did it: once the mark is seen, so is all that came before.

@@ -58,7 +58,7 @@ export class SessionCallers {
   setCookie(res: ServerResponse, { id, login }: SessionFound): void {
     const { cookie, signer, parts } = this.#settings;
     if (id === undefined) return;
-    cookie.set(res, signer.sign(id), login?.persistent ? login.endsAt - parts.replica.clock.now() : undefined);
+    cookie.set(res, signer.sign(id), login?.persistent ? restOf(login, parts.replica.clock.now()) : undefined);
   }
 
   /** The request speaks for nobody any more, if it was this login that it spoke for. */
@@ -146,6 +146,11 @@ export class SessionCallers {
     if (login === undefined) return this.#settings.idle;
     return Math.ceil(Math.min(login.idle, login.endsAt - this.#settings.parts.replica.clock.now()));
   }
+}
+
+// What this process takes for the store's time may be behind.
+function restOf({ endsAt, createdAt }: LoginRecord, now: number): number {
+  return endsAt - Math.max(now, createdAt);
 }
 
 function findingOf(login: LoginRecord | undefined): Finding {

@@ -129,7 +129,7 @@ function isLogin(sid: string | undefined, generation: number | undefined): sid i
 function authOf(mode: 'jwt' | 'hybrid', verified: VerifiedToken): Auth {
   const { issuer, subject, jti, sid, generation, scopes, roles, authenticatedAt, issuedAt, expiresAt, claims } =
     verified;
-  return Object.freeze({
+  const auth = {
     mode,
     subject,
     issuer,
@@ -137,11 +137,13 @@ function authOf(mode: 'jwt' | 'hybrid', verified: VerifiedToken): Auth {
     jti,
     scopes,
     roles,
-    ...(authenticatedAt === undefined ? {} : { authenticatedAt: new Date(authenticatedAt) }),
-    issuedAt: new Date(issuedAt),
-    expiresAt: new Date(expiresAt),
     claims,
-  });
+  };
+  // One auth serves many requests, and a Date can be set: each reader gets one of their own.
+  for (const [name, instant] of Object.entries({ authenticatedAt, issuedAt, expiresAt })) {
+    if (instant !== undefined) Object.defineProperty(auth, name, { enumerable: true, get: () => new Date(instant) });
+  }
+  return Object.freeze(auth) as Auth;
 }
 
 function after<A, B>(value: Eventually<A>, next: (value: A) => Eventually<B>): Eventually<B> {

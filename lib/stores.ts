@@ -91,9 +91,11 @@ function assemble(
       checkName('revokeLogin', 'subject', subject);
       checkName('revokeLogin', 'sid', sid);
       if (await logins.end({ subject, sid })) say({ type: 'revoked', subject, sid });
+      else await logins.endLost({ subject, sid });
     },
     async revokeToken({ issuer, jti, expiresAt }) {
       checkName('revokeToken', 'jti', jti);
+      checkName('revokeToken', 'issuer', issuer);
       if (!(expiresAt instanceof Date) || Number.isNaN(expiresAt.getTime())) {
         throw new TypeError('revokeToken: "expiresAt" must be a Date: pass what getAuth(req) gives');
       }
@@ -102,8 +104,10 @@ function assemble(
       ]);
       say({ type: 'revoked', jti });
     },
-    async revokeSubject(subject, { issuer, except } = {}) {
+    async revokeSubject(subject, options = {}) {
       checkName('revokeSubject', 'subject', subject);
+      readOptions('revokeSubject', options, ['issuer', 'except']);
+      const { issuer, except } = options;
       await logins.endAll(subject, issuer, except);
       say({ type: 'revoked', subject });
     },

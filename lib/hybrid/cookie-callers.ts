@@ -42,13 +42,15 @@ export class CookieCallers {
   /** The refresh tokens among the cookies whose MAC is right. */
   refreshTokensIn(req: IncomingMessage): readonly RefreshToken[] {
     const { cookies, refreshTokens } = this.#settings;
-    return (cookies?.refresh.read(req) ?? []).flatMap((value) => refreshTokens.read(value) ?? []);
+    const tokens = (cookies?.refresh.read(req) ?? []).flatMap((value) => refreshTokens.read(value) ?? []);
+    // Of one family the newest first: an old cookie that a browser kept beside it is no thief.
+    return tokens.sort((a, b) => (a.sid === b.sid ? b.generation - a.generation : 0));
   }
 
   /** The access cookie is over, its login may not be. */
   async #renewed(req: IncomingMessage, res: ServerResponse, finding: Finding): Promise<Finding> {
     const tokens = this.refreshTokensIn(req);
-    if (tokens.length === 0) return finding;
+    if (tokens.length === 0 || !this.#pairs.canSign) return finding;
     try {
       const succession = await this.#families.trade(req, tokens, false);
       return succession === undefined ? finding : this.#handed(req, res, succession);

@@ -73,7 +73,8 @@ export class Families {
     if (renew === undefined) return identityOf(login);
     const identity = await ask(renew, login);
     if (identity !== undefined) return identity;
-    await parts.logins.end(login);
+    const { subject, sid } = login;
+    if (await parts.logins.end(login)) tell(parts.audits, { type: 'revoked', subject, sid });
     throw new InvalidGrant('unknown');
   }
 }

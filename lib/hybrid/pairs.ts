@@ -37,6 +37,12 @@ export class Pairs {
     this.#settings = settings;
   }
 
+  /** Whether what is signed now would be believed: not once the signing key was taken back. */
+  get canSign(): boolean {
+    const { minting, parts } = this.#settings;
+    return !parts.replica.revocations.keyRevoked(minting.issuer, minting.keys.current.kid);
+  }
+
   /** Throws a TypeError for claims that do not fit into a token or its cookie, an Error for a key that was revoked. */
   mint(identity: Identity, { rest, ...login }: PairFacts): MintedToken {
     const { minting, parts, cookies } = this.#settings;

@@ -56,6 +56,13 @@ export class Logins {
     return true;
   }
 
+  /** Ends the access tokens of a login that the store has lost: nobody else's, for a sid that stands is left alone. */
+  async endLost({ subject, sid }: { readonly subject: string; readonly sid: string }): Promise<void> {
+    const { login } = await this.store.find(sid);
+    if (login !== undefined && login.subject !== subject) return;
+    await this.#replica.revoke([this.#entry(sid, this.#replica.clock.now() + LONGEST_ACCESS, undefined)]);
+  }
+
   /** Ends what stands under a sid, whosever it is: a login, or a lone row. */
   async endRow(sid: string): Promise<void> {
     const { login } = await this.store.find(sid);

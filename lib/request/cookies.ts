@@ -105,6 +105,28 @@ function putCookie(res: ServerResponse, name: string, line: string): void {
   const lines = [res.getHeader('Set-Cookie') ?? []].flat().map(String);
   const others = lines.filter((other) => !other.startsWith(`${name}=`));
   res.setHeader('Set-Cookie', [...others, line]);
-  // What sets a login is for one reader only (OWASP ASVS 14.3.2).
+  forbidCaching(res);
+}
+
+const uncached = new WeakSet<ServerResponse>();
+
+// What sets a login is for one reader only (OWASP ASVS 14.3.2), whatever the handler says of its answer afterwards.
+function forbidCaching(res: ServerResponse): void {
   res.setHeader('Cache-Control', 'no-store');
+  if (uncached.has(res)) return;
+  uncached.add(res);
+  const writeHead = res.writeHead as (...args: unknown[]) => ServerResponse;
+  res.writeHead = (...args: unknown[]) => {
+    if (!res.headersSent) res.setHeader('Cache-Control', 'no-store');
+    return writeHead.apply(res, args.map(withoutCaching));
+  };
+}
+
+// Headers given to `writeHead` take the place of those set before: an object, or a flat list of names and values.
+function withoutCaching(argument: unknown): unknown {
+  if (typeof argument !== 'object' || argument === null) return argument;
+  const isCaching = (name: unknown) => String(name).toLowerCase() === 'cache-control';
+  if (!Array.isArray(argument))
+    return Object.fromEntries(Object.entries(argument).filter(([name]) => !isCaching(name)));
+  return argument.filter((_, at) => !isCaching(argument[at - (at % 2)]));
 }

@@ -6,7 +6,7 @@ import express, {
   type Router,
 } from 'express';
 import { type Audit, tell } from '../audit.ts';
-import { type Auth, getAuth, type Middleware, recognitionOf, tellRefusal } from '../auth.ts';
+import { type Auth, getAuth, type Mode, recognitionOf, tellRefusal } from '../auth.ts';
 import { AuthError, InvalidRequest, Unauthenticated } from '../errors.ts';
 import type { StoreParts } from '../login/auth-store.ts';
 import { loginFrom } from '../login/login-view.ts';
@@ -14,7 +14,7 @@ import { authErrorHandler } from './error-handler.ts';
 
 export interface LoginDoor {
   /** Refuses whom the mode does not know. */
-  readonly recognise: Middleware;
+  readonly recognise: Mode;
   readonly parts: StoreParts;
   /** Hears of what is refused here. */
   readonly audit?: Audit | undefined;
@@ -44,12 +44,12 @@ export function loginRoutes({ recognise, parts, audit, logout, refresh }: LoginD
     res.status(204).end();
   });
   const listed = answer(async (req, res) => {
-    const { subject, sid: own } = await ownerIn(req, parts);
+    const { subject, sid: own } = await ownerIn(req, recognise);
     const logins = await standing(subject);
     res.json(logins.map((login) => ({ ...loginFrom(login), current: login.sid === own })));
   });
   const ended = answer(async (req, res) => {
-    const { subject, sid: own, mode: door } = await ownerIn(req, parts);
+    const { subject, sid: own, mode: door } = await ownerIn(req, recognise);
     const sid = String(req.params['sid']);
     // One's own is a logout, which takes the cookies along.
     if (sid === own && door === mode) await logout(req, res);
@@ -67,12 +67,12 @@ export function loginRoutes({ recognise, parts, audit, logout, refresh }: LoginD
 }
 
 /** The caller, whose subject is one of ours: another issuer's `ann`, let in by a `jwtAuth` in front, is not our ann. */
-async function ownerIn(req: Request, { logins }: StoreParts): Promise<Auth> {
+async function ownerIn(req: Request, mode: Mode): Promise<Auth> {
   const auth = getAuth(req);
   if (auth.mode !== 'jwt') return auth;
-  const login = auth.sid === undefined ? undefined : (await logins.store.find(auth.sid)).login;
-  if (login?.subject !== auth.subject) throw new Unauthenticated();
-  return auth;
+  const own = await mode.authenticate(req);
+  if (own === undefined) throw new Unauthenticated();
+  return own;
 }
 
 function uncached(_req: Request, res: Response, next: () => void): void {

@@ -80,6 +80,7 @@ export class Replica {
     if (this.fresh) return;
     if (performance.now() - this.#failedAt >= RETRY_AFTER) await this.#awaitReading();
     if (this.staleness > this.#settings.maxStaleness) {
+      this.#report();
       throw new StoreUnavailable(new Error('this process does not know what was revoked lately'));
     }
   }

@@ -68,7 +68,8 @@ export class LazySession {
 
   /** Puts the accessors in place. False if another `req.session` stands there. */
   offer(req: IncomingMessage, offer: Offer): boolean {
-    if ('session' in req) return false;
+    // An own one: its prototypes would be searched with every request.
+    if (Object.hasOwn(req, 'session')) return false;
     offers.set(req, offer);
     for (const [name, accessor] of ACCESSORS) Object.defineProperty(req, name, accessor);
     return true;

@@ -225,7 +225,7 @@ export function verbContract(makeStore: () => Promise<AuthStore>): void {
     await expect(store.logins('')).rejects.toThrow('logins: "subject" must be given, as a string');
     await expect(store.revokeSubject(undefined as never)).rejects.toThrow(TypeError);
     await expect(store.revokeToken({ expiresAt: new Date() })).rejects.toThrow('use revokeLogin');
-    await expect(store.revokeToken({ jti: 'x', expiresAt: 5 as never })).rejects.toThrow('must be a Date');
+    await expect(store.revokeToken({ issuer: 'i', jti: 'x', expiresAt: 5 as never })).rejects.toThrow('must be a Date');
     await expect(store.revokeLogin({ subject: 'a', sid: 5 as never })).rejects.toThrow(TypeError);
     await expect(store.revokeKey({ issuer: 'a', kid: '' })).rejects.toThrow(TypeError);
   });

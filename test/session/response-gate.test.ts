@@ -556,11 +556,13 @@ describe('errors', () => {
     const { sessionAuth } = await import('portcullis');
     const auth = sessionAuth({ store, secret: 'for this test alone, and for no other one', cookie: { secure: false } });
     const server = createServer((req, res) => {
-      void auth.login(req as never, res as never, { subject: 'ann' }).then(async () => {
+      const answered = async () => {
+        await auth.login(req as never, res as never, { subject: 'ann' });
         await refuseWrites();
         dataOf(req).n = 1;
         res.end('done');
-      });
+      };
+      answered().catch(() => res.destroy());
     }).listen(0, '127.0.0.1');
     await once(server, 'listening');
     const { port } = server.address() as { port: number };

@@ -118,6 +118,8 @@ export class ResponseGate {
     if (work === undefined) return this.#send(method, inner, args);
     if (method === 'writeHead' && this.#implicit) {
       this.#late = work;
+      // Whoever sends next hears of it, which may be later.
+      work.catch(() => undefined);
       return this.#send(method, inner, args);
     }
     this.#holdUntil(work, () => this.#send(method, inner, args));
@@ -128,7 +130,9 @@ export class ResponseGate {
     const late = this.#late;
     try {
       const work = this.#guarded.commit();
-      return late === undefined || work === undefined ? (late ?? work) : late.then(() => work);
+      return late === undefined || work === undefined
+        ? (late ?? work)
+        : Promise.all([late, work]).then(() => undefined);
     } catch (error) {
       return Promise.reject(error);
     }

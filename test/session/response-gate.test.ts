@@ -233,6 +233,8 @@ describe.each(['before', 'after'])('with a compressor mounted %s the sessions', 
     const failed = await raw(app, '/inline').catch((error) => error);
     if (place === 'before') expect(failed.status).toBe(503);
     else expect(failed.code).toBe('ECONNRESET');
+    // Whether the compressor or Redis is the faster, nothing is left that nobody catches.
+    await Promise.all(Array.from({ length: 50 }, () => raw(app, '/inline').catch(() => {})));
   });
 });
 

@@ -3,13 +3,13 @@ import { createPublicKey, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { localKeys, tokenIssuer } from 'portcullis';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { freePort } from './support/free-port.ts';
 import { endWithUs } from './support/last-will.ts';
 import { keyFor, pem } from './token/key-material.ts';
 import { goodClaims, issuerKey, startKeyServer } from './token/key-server.ts';
@@ -95,16 +95,16 @@ describe('the programs of docs/issuers.md, as they stand', () => {
         headers: { Authorization: `Bearer ${bearer}` },
         body: new URLSearchParams({ token }),
       });
-    expect(await (await ask(login['access_token'])).json()).toMatchObject({
+    expect(await (await ask(login.access_token)).json()).toMatchObject({
       active: true,
       kind: 'access_token',
       sub: 'ann',
     });
-    expect(await (await ask(login['refresh_token'])).json()).toMatchObject({ active: true, kind: 'refresh_token' });
-    expect((await ask(login['access_token'], login['access_token'])).status).toBe(401);
-    const body = new URLSearchParams({ token: login['refresh_token'] as string });
+    expect(await (await ask(login.refresh_token)).json()).toMatchObject({ active: true, kind: 'refresh_token' });
+    expect((await ask(login.access_token, login.access_token)).status).toBe(401);
+    const body = new URLSearchParams({ token: login.refresh_token as string });
     expect((await fetch(`${url}/revoke`, { method: 'POST', body })).status).toBe(200);
-    expect(await (await ask(login['access_token'])).json()).toEqual({ active: false });
+    expect(await (await ask(login.access_token)).json()).toEqual({ active: false });
   });
 
   function issuerOf(key: ReturnType<typeof keyFor>) {
@@ -139,13 +139,4 @@ describe('the programs of docs/issuers.md, as they stand', () => {
 async function status(url: string, path: string, token?: string): Promise<number> {
   const headers: Record<string, string> = token === undefined ? {} : { Authorization: `Bearer ${token}` };
   return (await fetch(url + path, { headers })).status;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
 }

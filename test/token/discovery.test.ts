@@ -1,9 +1,9 @@
-import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import express from 'express';
 import { discover, jwtAuth, type TrustedIssuer } from 'portcullis';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { freePort } from '../support/free-port.ts';
 import { serve } from '../support/http-server.ts';
 import { goodClaims, type IssuerKey, issuerKey, type KeyServer, startKeyServer } from './key-server.ts';
 
@@ -125,12 +125,8 @@ describe('discover', () => {
 
   test('a service starts while its issuer is down, says 503, and heals when it is there', async () => {
     const a = issuerKey('a');
-    // A port that nobody listens at, until later.
-    const placeholder = createServer().listen(0, '127.0.0.1');
-    await once(placeholder, 'listening');
-    const { port } = placeholder.address() as { port: number };
-    placeholder.close();
-    await once(placeholder, 'close');
+    // Nobody listens there, until later.
+    const port = await freePort();
     const issuer = `http://127.0.0.1:${port}`;
     const ask = await apiFor(discover(issuer, { audience: 'api' }));
     const token = a.sign(goodClaims({ iss: issuer, aud: 'api' }));

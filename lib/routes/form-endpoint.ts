@@ -49,14 +49,13 @@ function send(res: ServerResponse, status: number, value: object | undefined): v
   res.end(JSON.stringify(value));
 }
 
-async function readForm(req: IncomingMessage & { readonly body?: unknown }): Promise<Form> {
+async function readForm(req: IncomingMessage): Promise<Form> {
   const [type = ''] = (req.headers['content-type'] ?? '').split(';');
   if (type.trim().toLowerCase() !== 'application/x-www-form-urlencoded') {
     throw new InvalidRequest('the body must be a form, application/x-www-form-urlencoded');
   }
-  const { body } = req;
-  const pairs =
-    typeof body === 'object' && body !== null ? Object.entries(body) : [...new URLSearchParams(await readText(req))];
+  const parsed = parsedIn(req);
+  const pairs = parsed === undefined ? [...new URLSearchParams(await readText(req))] : Object.entries(parsed);
   const form = new Map<string, string>();
   for (const [name, value] of pairs) {
     // RFC 6749, section 3.2: no parameter twice. A parser makes a list of such.
@@ -64,6 +63,15 @@ async function readForm(req: IncomingMessage & { readonly body?: unknown }): Pro
     form.set(name, value);
   }
   return form;
+}
+
+/** What a parser in front made of the body, if one did. */
+function parsedIn(req: IncomingMessage & { readonly body?: unknown }): object | undefined {
+  const { body } = req;
+  if (typeof body !== 'object' || body === null) return undefined;
+  // Express 4's parsers leave an empty object also where they pass a body by, and then nobody has read it.
+  const passedBy = Object.keys(body).length === 0 && !req.readableDidRead && !req.readableEnded;
+  return passedBy ? undefined : body;
 }
 
 function readText(req: IncomingMessage): Promise<string> {

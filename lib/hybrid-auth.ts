@@ -86,10 +86,11 @@ export function hybridAuth(options: HybridAuthOptions): HybridAuth {
   return keepReaders(Object.assign(authenticate(door), verbs), readersFor(settings));
 }
 
-function readersFor({ parts, minting, refreshTokens, accessTokens }: HybridSettings): readonly CredentialReader[] {
-  const sidIn = (text: string) => refreshTokens.read(text)?.sid;
+function readersFor(settings: HybridSettings): readonly CredentialReader[] {
+  const { parts, minting, grace, refreshTokens, accessTokens } = settings;
+  const handleIn = refreshTokens.read;
   return [
-    loginReader({ kind: 'refresh_token', parts, issuer: minting.issuer, sidIn }),
+    loginReader({ kind: 'refresh_token', parts, issuer: minting.issuer, grace, handleIn }),
     accessTokenReader(accessTokens.judge, parts),
   ];
 }

@@ -50,9 +50,9 @@ function sessionIdReader({ parts, idle, signer }: SessionSettings): CredentialRe
     kind: 'session',
     parts,
     touch: { after: touchAfter(idle), idle },
-    sidIn(text) {
+    handleIn(text) {
       const id = signer.unsign(text.startsWith('s:') ? encodeURIComponent(text) : text);
-      return id && sidOf(id.value);
+      return id && { sid: sidOf(id.value) };
     },
   });
 }

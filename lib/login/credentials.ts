@@ -1,7 +1,7 @@
 import { tell } from '../audit.ts';
 import type { Auth, Mode } from '../auth.ts';
 import { InvalidToken } from '../errors.ts';
-import type { LoginRecord } from '../store/ports.ts';
+import type { LoginRecord, TokenFamily } from '../store/ports.ts';
 import type { StoreParts } from './auth-store.ts';
 import { authFrom } from './login-view.ts';
 import { entryOf, idOf } from './revocation.ts';
@@ -10,6 +10,8 @@ import { entryOf, idOf } from './revocation.ts';
 export interface Credential {
   readonly kind: 'session' | 'access_token' | 'refresh_token';
   readonly auth: Auth;
+  /** A refresh token of a login that stands, traded already: it can end that login, and is good for nothing else. */
+  readonly spent?: boolean;
 }
 
 /** Reads the credentials of one kind that a mode gives out or takes, when they come as text rather than in a request. */
@@ -47,20 +49,24 @@ interface LoginKind {
   readonly issuer?: string;
   /** To be asked for is to be used: a login unused for `after` gets its idle time again. Milliseconds. */
   readonly touch?: { readonly after: number; readonly idle: number };
-  /** The login it leads to; undefined for what was not signed here. */
-  sidIn(text: string): string | undefined;
+  /** How long after a rotation the token that was traded is good still. Milliseconds. */
+  readonly grace?: number;
+  /** The login it leads to, and which of its refresh tokens it is; undefined for what was not signed here. */
+  handleIn(text: string): { readonly sid: string; readonly generation?: number } | undefined;
 }
 
 /** Reads session ids or refresh tokens: good while their login stands. */
-export function loginReader({ kind, parts, issuer, touch, sidIn }: LoginKind): CredentialReader {
+export function loginReader({ kind, parts, issuer, touch, grace = 0, handleIn }: LoginKind): CredentialReader {
   const mode = kind === 'session' ? 'session' : 'hybrid';
   return {
     async read(text) {
-      const sid = sidIn(text);
-      if (sid === undefined) return undefined;
-      const { login } = await parts.logins.store.find(sid, touch);
+      const handle = handleIn(text);
+      if (handle === undefined) return undefined;
+      const { sid, generation } = handle;
+      const { login, family } = await parts.logins.store.find(sid, touch);
       if (login?.mode !== mode || parts.logins.isRevoked(sid)) return undefined;
-      return { kind, auth: viewOf(login, issuer) };
+      const auth = viewOf(login, issuer);
+      return generation === undefined ? { kind, auth } : { kind, auth, spent: isSpent(generation, family, grace) };
     },
     async revoke({ auth: { subject, sid } }) {
       if (sid !== undefined && (await parts.logins.end({ subject, sid }))) {
@@ -68,6 +74,13 @@ export function loginReader({ kind, parts, issuer, touch, sidIn }: LoginKind): C
       }
     },
   };
+}
+
+/** Neither the newest of its family, nor, within grace, the one before. What the store has lost is newer than all it knows. */
+function isSpent(generation: number, family: TokenFamily | undefined, grace: number): boolean {
+  if (family === undefined) return true;
+  const { tip, parent, age } = family;
+  return generation < tip && !(generation === parent && age < grace);
 }
 
 function viewOf(login: LoginRecord, issuer: string | undefined): Auth {

@@ -15,7 +15,10 @@ export interface IntrospectionOptions {
   readonly authorize: (req: Request) => boolean | Promise<boolean>;
 }
 
-/** What is told of a credential that is good (RFC 7662, section 2.2), with the claims it carries. Times are seconds. */
+/**
+ * What is told of a credential that is good (RFC 7662, section 2.2). Times are seconds. The members named here are what
+ * verification found; the other claims stand as the credential carries them.
+ */
 export interface Introspection {
   readonly active: true;
   /** What it is. Only an access token is one: a refresh token or a session id that a client sends as a bearer is not. */
@@ -47,8 +50,8 @@ export function introspectionHandler(options: IntrospectionOptions): Middleware 
   }
   return formEndpoint('introspection', async (form, req) => {
     if ((await authorize(req as Request)) !== true) throw new Unauthenticated();
-    const found = await readFirst(readers, tokenIn(form));
-    return found === undefined ? { active: false } : introspectionOf(found.credential);
+    const credential = (await readFirst(readers, tokenIn(form)))?.credential;
+    return credential === undefined || credential.spent === true ? { active: false } : introspectionOf(credential);
   });
 }
 
@@ -70,10 +73,13 @@ export async function readFirst(
   return undefined;
 }
 
+// What these say is ours to say: only as verification found it.
+const OURS = new Set('active kind sub iss sid jti scope roles iat exp auth_time token_type gen lat'.split(' '));
+
 export function introspectionOf({ kind, auth }: Credential): Introspection {
   const { subject, issuer, sid, jti, scopes, roles, issuedAt, expiresAt, authenticatedAt, claims } = auth;
   return {
-    ...claims,
+    ...Object.fromEntries(Object.entries(claims).filter(([name]) => !OURS.has(name))),
     active: true,
     kind,
     sub: subject,

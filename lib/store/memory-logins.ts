@@ -1,4 +1,13 @@
-import type { Found, LoginRecord, LoginStore, NewLogin, Rotation, RotationRequest, RowUpdate } from './ports.ts';
+import type {
+  Found,
+  LoginRecord,
+  LoginStore,
+  NewLogin,
+  Rotation,
+  RotationRequest,
+  RowUpdate,
+  TokenFamily,
+} from './ports.ts';
 
 /** A refresh-token family: the newest generation, the one before, when the newest was made, and whether it was seen in use. */
 interface Family {
@@ -66,7 +75,7 @@ export class MemoryLogins implements LoginStore {
         row.expiresAt = now + touch.idle;
       }
     }
-    return { login: login && recordOf(login), row: row?.row, corrupt: false };
+    return { login: login && recordOf(login), family: familyOf(login, now), row: row?.row, corrupt: false };
   }
 
   async rotate({ sid, generation: given, grace, soft }: RotationRequest): Promise<Rotation> {
@@ -204,6 +213,12 @@ export class MemoryLogins implements LoginStore {
 
 function expiryOf({ facts, lastSeenAt, endsAt }: StoredLogin): number {
   return Math.min(lastSeenAt + facts.idle, endsAt);
+}
+
+function familyOf(login: StoredLogin | undefined, now: number): TokenFamily | undefined {
+  if (login?.facts.mode !== 'hybrid') return undefined;
+  const { tip, parent, madeAt } = login.family;
+  return { tip, parent, age: now - madeAt };
 }
 
 function recordOf(login: StoredLogin): LoginRecord {

@@ -44,9 +44,21 @@ export interface LoginRecord extends LoginFacts {
   readonly expiresAt: number;
 }
 
+/** How far the refresh tokens of a login have come. */
+export interface TokenFamily {
+  /** The newest generation. */
+  readonly tip: number;
+  /** The one it was traded for. */
+  readonly parent: number;
+  /** How long ago the tip was made. */
+  readonly age: number;
+}
+
 /** What stands under one sid. */
 export interface Found {
   readonly login: LoginRecord | undefined;
+  /** Where the login is one of hybrid mode. */
+  readonly family: TokenFamily | undefined;
   /** The session row, as text. */
   readonly row: string | undefined;
   /** Something stood there that cannot be read. */

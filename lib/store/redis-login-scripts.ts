@@ -80,7 +80,11 @@ if ARGV[1] ~= '' then
     if redis.call('PTTL', KEYS[2]) <= idle - after then redis.call('PEXPIRE', KEYS[2], ARGV[2]) end
   end
 end
-return { record[1], record[2] or false, record[3] or false, record[4] or false, record[5] or false, row, corrupt and 1 or 0 }
+local age = record[7] and text(now - record[9]) or false
+return {
+  record[1], record[2] or false, record[3] or false, record[4] or false, record[5] or false, row, corrupt and 1 or 0,
+  record[7] or false, record[8] or false, age,
+}
 `);
 
 /**

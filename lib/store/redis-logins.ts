@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Found, LoginRecord, LoginStore, NewLogin, Rotation, RotationRequest } from './ports.ts';
+import type { Found, LoginRecord, LoginStore, NewLogin, Rotation, RotationRequest, TokenFamily } from './ports.ts';
 import { inBatches, type RedisCommands } from './redis-connection.ts';
 import { ANNOUNCE, END, FIND, OPEN, ROTATE, SEEN } from './redis-login-scripts.ts';
 import { redisRows } from './redis-rows.ts';
@@ -22,7 +22,8 @@ export function redisLogins(commands: RedisCommands, prefix: string): LoginStore
     const reply = await commands.run(FIND, [recordKey(sid), rowKey(sid)], limits);
     const login = reply[0] === null ? undefined : recordFrom(sid, reply);
     const corrupt = reply[6] === 1 || (reply[0] !== null && login === undefined);
-    return { login, row: reply[5] ?? undefined, corrupt };
+    const family = login === undefined ? undefined : familyFrom(reply.slice(7));
+    return { login, family, row: reply[5] ?? undefined, corrupt };
   }
 
   async function end(subject: string, logins: readonly { readonly sid: string; readonly endsAt: number }[]) {
@@ -113,6 +114,10 @@ function recordFrom(sid: string, reply: RecordReply): LoginRecord | undefined {
   } catch {
     return undefined;
   }
+}
+
+function familyFrom([tip, parent, age]: readonly (string | null)[]): TokenFamily | undefined {
+  return tip === null ? undefined : { tip: Number(tip), parent: Number(parent), age: Number(age) };
 }
 
 function pairs(flat: readonly string[] | readonly (readonly [string, unknown])[]): (readonly [string, unknown])[] {

@@ -6,6 +6,7 @@ import {
   getAuth,
   type HybridAuth,
   hybridAuth,
+  type Introspection,
   introspectionHandler,
   jwtAuth,
   type LoginMode,
@@ -18,9 +19,11 @@ import {
   tokenIssuer,
 } from 'portcullis';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { loginsOf } from '../store/new-login.ts';
 import { type HttpServer, serve } from '../support/http-server.ts';
 import { type RedisServer, startRedis } from '../support/redis-server.ts';
 import { keyFor } from '../token/key-material.ts';
+import { goodClaims, issuerKey } from '../token/key-server.ts';
 
 const ISSUER = 'https://auth.example';
 const AUDIENCE = 'https://api.example';
@@ -49,11 +52,11 @@ interface Place {
   refresh(token: string): Promise<Response>;
 }
 
-async function placeWith(store: AuthStore): Promise<Place> {
+async function placeWith(store: AuthStore, grace: '0ms' | '10s' = '10s'): Promise<Place> {
   const audit: AuditEvent[] = [];
   const options = { store, secret, audit: (event: AuditEvent) => void audit.push(event), required: false };
   const session = sessionAuth({ ...options, cookie: { secure: false, name: 'id' } });
-  const hybrid = hybridAuth({ ...options, keys, issuer: ISSUER, audience: AUDIENCE, transport: 'body' });
+  const hybrid = hybridAuth({ ...options, keys, issuer: ISSUER, audience: AUDIENCE, transport: 'body', grace });
   const foreign = {
     issuer: 'https://other.example',
     audience: AUDIENCE,
@@ -79,8 +82,9 @@ async function placeWith(store: AuthStore): Promise<Place> {
   app.use(
     '/revoke-own',
     hybrid,
-    revocationHandler({ modes, authorize: (req, token) => getAuth(req).subject === token.sub }),
+    revocationHandler({ modes, authorize: (req, token) => getAuth(req).subject === token?.sub }),
   );
+  app.use('/revoke-nothing', hybrid, revocationHandler({ modes, authorize: () => false }));
   const server = await serve(app);
   const ask: Ask = (path, token, init = {}) =>
     fetch(server.url + path, {
@@ -188,6 +192,108 @@ describe('introspection (RFC 7662)', () => {
     expect((await place.refresh(refresh_token)).status).toBe(200);
     await place.store.revokeLogin({ subject: 'ann', sid: told.sid });
     expect(await place.introspect(refresh_token)).toEqual({ active: false });
+  });
+
+  test.each<[string, () => Promise<AuthStore>]>([
+    ['memoryStore', async () => memoryStore()],
+    ['redisStore', async () => redisStore(await redis.client())],
+  ])('%s: a spent refresh token is not active, and to ask about it accuses nobody', async (_name, makeStore) => {
+    const store = await makeStore();
+    const strict = await placeWith(store, '0ms');
+    try {
+      const first = await strict.logInHybrid();
+      expect(await strict.introspect(first.refresh_token)).toMatchObject({ active: true });
+      const second = (await (await strict.refresh(first.refresh_token)).json()) as typeof first;
+      for (let i = 0; i < 3; i++) expect(await strict.introspect(first.refresh_token)).toEqual({ active: false });
+      expect(await strict.introspect(second.refresh_token)).toMatchObject({ active: true, kind: 'refresh_token' });
+      expect(strict.audit.map(({ type }) => type)).not.toContain('refresh_reused');
+      expect((await strict.refresh(second.refresh_token)).status).toBe(200);
+      expect(await strict.introspect(second.refresh_token)).toEqual({ active: false });
+    } finally {
+      await strict.server.close();
+      await store.close();
+    }
+  });
+
+  test('within grace the spent refresh token is active still, for a refresh would take it; its own parent is not', async () => {
+    const first = await place.logInHybrid();
+    const second = (await (await place.refresh(first.refresh_token)).json()) as typeof first;
+    expect(await place.introspect(first.refresh_token)).toMatchObject({ active: true });
+    expect((await place.refresh(first.refresh_token)).status).toBe(200);
+    // As it stands once the second was spent too, grace or not.
+    const { sid } = await place.introspect(second.refresh_token);
+    await loginsOf(place.store).rotate({ sid, generation: 1, grace: 0, soft: false });
+    expect(await place.introspect(first.refresh_token)).toEqual({ active: false });
+    expect(await place.introspect(second.refresh_token)).toMatchObject({ active: true });
+  });
+
+  test('a refresh token whose rotation the store has lost is active: a refresh would take it', async () => {
+    const { refresh_token } = await place.logInHybrid();
+    const { sid } = await place.introspect(refresh_token);
+    const next = (await (await place.refresh(refresh_token)).json()) as { refresh_token: string };
+    const client = await redis.client();
+    const [record = ''] = (await client.keys(`*${sid}*`)).filter((key) => key.includes('login:'));
+    await client.hSet(record, { g: '0', p: '-1' });
+    expect(await place.introspect(next.refresh_token)).toMatchObject({ active: true, sid });
+  });
+
+  test('what verification did not take from a token is not told as though it had', async () => {
+    const issuer = 'https://elsewhere.example';
+    const key = issuerKey('e');
+    const keys = localKeys([{ kid: 'e', alg: 'ES256', key: key.key }]);
+    const trusted = { issuer, audience: AUDIENCE, keys, claims: { scopes: 'permissions', roles: 'groups' } };
+    const modes = [jwtAuth({ ...trusted, store: 'none' })];
+    const server = await serve(express().use(introspectionHandler({ modes, authorize: () => true })));
+    const told = async (claims: object) => {
+      const token = key.sign(goodClaims({ iss: issuer, aud: AUDIENCE, ...claims }));
+      return (await fetch(server.url, { method: 'POST', body: new URLSearchParams({ token }) })).json();
+    };
+    try {
+      const hostile = {
+        ...{ active: false, kind: 'session', token_type: 'DPoP', scope: 'admin', roles: ['root'], jti: 'j' },
+        ...{ sid: 'theirs', gen: 3, lat: 48.1, auth_time: Date.now() / 1_000 + 86_400, tenant: 7 },
+      };
+      const plain = {
+        sub: 'ann',
+        iss: issuer,
+        aud: AUDIENCE,
+        active: true,
+        kind: 'access_token',
+        token_type: 'Bearer',
+      };
+      const times = { iat: expect.any(Number), exp: expect.any(Number) };
+      expect(await told(hostile)).toEqual({ ...plain, ...times, jti: 'j', roles: [], tenant: 7 });
+      expect(await told({ ...hostile, permissions: 'read', groups: ['staff'], auth_time: 1_700_000_000.5 })).toEqual({
+        ...{ ...plain, ...times, jti: 'j', tenant: 7 },
+        ...{ scope: 'read', roles: ['staff'], auth_time: 1_700_000_000, permissions: 'read', groups: ['staff'] },
+      });
+    } finally {
+      await server.close();
+    }
+  });
+
+  test('no claim of a session makes it an access token', async () => {
+    const store = memoryStore();
+    const session = sessionAuth({ store, secret, cookie: { secure: false, name: 'id' } });
+    const claims = { token_type: 'Bearer', kind: 'access_token', active: false, tenant: 7 };
+    const app = express();
+    app.post('/login', (req, res, next) => {
+      session.login(req, res, { subject: 'ann', claims }).then(() => res.end(), next);
+    });
+    app.use('/introspect', introspectionHandler({ modes: [session], authorize: () => true }));
+    const server = await serve(app);
+    try {
+      const response = await fetch(`${server.url}/login`, { method: 'POST' });
+      const token = response.headers.getSetCookie()[0]?.match(/^id=([^;]+)/)?.[1] as string;
+      const body = new URLSearchParams({ token });
+      const told = (await (await fetch(`${server.url}/introspect`, { method: 'POST', body })).json()) as object;
+      expect(told).toMatchObject({ active: true, kind: 'session', tenant: 7 });
+      expect(told).not.toHaveProperty('token_type');
+      expect(told).not.toHaveProperty('scope');
+    } finally {
+      await server.close();
+      await store.close();
+    }
   });
 
   test('asking again and again keeps a session alive, as using it does', async () => {
@@ -353,6 +459,20 @@ describe('revocation (RFC 7009)', () => {
     expect((await place.ask('/revoke', '', { body })).status).toBe(200);
   });
 
+  test('D11: a spent refresh token takes its login along too: whoever lost the next one can still end it', async () => {
+    const first = await place.logInHybrid();
+    const second = (await (await place.refresh(first.refresh_token)).json()) as typeof first;
+    const third = await loginsOf(place.store).rotate({
+      ...{ sid: (await place.introspect(second.refresh_token)).sid, generation: 1 },
+      ...{ grace: 0, soft: false },
+    });
+    expect(third).toMatchObject({ outcome: 'valid', generation: 2 });
+    expect(await place.introspect(first.refresh_token)).toEqual({ active: false });
+    expect(await place.revoke(first.refresh_token)).toBe(200);
+    expect(await statusOf(place, second.access_token)).toBe(401);
+    expect(await place.introspect(second.refresh_token)).toEqual({ active: false });
+  });
+
   test('an access token ends alone', async () => {
     const { access_token, refresh_token } = await place.logInHybrid();
     expect(await place.revoke(access_token)).toBe(200);
@@ -383,6 +503,43 @@ describe('revocation (RFC 7009)', () => {
     const own = { Authorization: `Bearer ${issue({ subject: 'ann' })}` };
     expect((await place.ask('/revoke-own', access_token, { headers: own })).status).toBe(200);
     expect(await statusOf(place, access_token)).toBe(401);
+  });
+
+  test('D10: a caller who may end nothing gets one answer, be the token live or junk, and the audit hears of each', async () => {
+    const { access_token, refresh_token } = await place.logInHybrid();
+    const cookie = await place.logIn();
+    const tokens = [access_token, refresh_token, cookie, 'x', 'a.b.c', `${access_token.slice(0, -4)}AAAA`];
+    const answers = await Promise.all(tokens.map((token) => place.ask('/revoke-nothing', token)));
+    const heard = await Promise.all(answers.map(async (each) => `${each.status} ${await each.text()}`));
+    expect(new Set(heard)).toEqual(new Set([expect.stringMatching(/^401 .*unauthenticated/)]));
+    expect(place.audit.filter(({ type }) => type === 'refused')).toHaveLength(tokens.length);
+    expect(await statusOf(place, access_token)).toBe(200);
+    expect(await sessionStatus(place, cookie)).toBe(200);
+    // And who may end only what is their own cannot tell another's from junk.
+    const headers = { Authorization: `Bearer ${issue({ subject: 'bob' })}` };
+    for (const token of [access_token, 'x']) {
+      expect((await place.ask('/revoke-own', token, { headers })).status).toBe(401);
+    }
+  });
+
+  test('for a token that is not good, the decision is about the caller alone, and 200 if they may', async () => {
+    const asked: unknown[] = [];
+    const authorize = (_req: express.Request, token: Introspection | undefined) => {
+      asked.push(token?.sub);
+      return token === undefined;
+    };
+    const handler = revocationHandler({ modes: [place.session, place.hybrid], authorize });
+    const server = await serve(express().use(handler));
+    const statusAt = async (token: string) =>
+      (await fetch(server.url, { method: 'POST', body: new URLSearchParams({ token }) })).status;
+    try {
+      const { access_token } = await place.logInHybrid();
+      expect([await statusAt('x'), await statusAt(access_token)]).toEqual([200, 401]);
+      expect(asked).toEqual([undefined, 'ann']);
+      expect(await statusOf(place, access_token)).toBe(200);
+    } finally {
+      await server.close();
+    }
   });
 
   test('D12: while Redis is away it is 503 and Retry-After, and afterwards the token is still good', async () => {

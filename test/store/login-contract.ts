@@ -34,6 +34,24 @@ export function loginContract(makeStore: () => Promise<AuthStore>): void {
     expect(await logins.find(newLogin().sid)).toEqual({ login: undefined, row: undefined, corrupt: false });
   });
 
+  test('of a refresh-token family it is told where it stands, and how old its tip is; to look changes nothing', async () => {
+    const facts = newLogin({ mode: 'hybrid' });
+    await logins.open(facts);
+    expect((await logins.find(facts.sid)).family).toEqual({ tip: 0, parent: -1, age: expect.any(Number) });
+    await logins.rotate({ sid: facts.sid, generation: 0, grace: 0, soft: false });
+    await sleep(60);
+    await logins.rotate({ sid: facts.sid, generation: 6, grace: 0, soft: false });
+    const young = (await logins.find(facts.sid)).family;
+    expect(young).toEqual({ tip: 7, parent: 6, age: expect.any(Number) });
+    await sleep(60);
+    const older = (await logins.find(facts.sid, { after: 0, idle: 1 })).family;
+    expect(older).toMatchObject({ tip: 7, parent: 6 });
+    expect(older?.age).toBeGreaterThan((young?.age as number) + 50);
+    const session = newLogin();
+    await logins.open(session);
+    expect((await logins.find(session.sid)).family).toBeUndefined();
+  });
+
   test('claims come back as JSON keeps them: empty arrays, large numbers, hostile names', async () => {
     const claims = JSON.parse(
       '{"none":[],"big":9007199254740991,"deep":{"a":[{}]},"__proto__":{"x":1},"}{*\\r\\n":"ü"}',

@@ -111,10 +111,8 @@ function evidenceOf(verified: VerifiedToken, leeway: number): Evidence {
   return {
     token: idOf.token(issuer, jti),
     key: idOf.key(issuer, kid),
-    // A login's tokens end with it, by its sid; who begins after everything of the subject was taken back lives.
-    ...(isLogin(sid, generation)
-      ? { login: idOf.login(sid) }
-      : { subjects: [idOf.subject(issuer, subject), idOf.subject(undefined, subject)] }),
+    ...(isLogin(sid, generation) ? { login: idOf.login(sid) } : {}),
+    subjects: idOf.subjects(issuer, subject),
     issuedAt,
     ...(stamp === undefined ? {} : { stamp }),
     leeway,
@@ -150,18 +148,29 @@ function after<A, B>(value: Eventually<A>, next: (value: A) => Eventually<B>): E
   return value instanceof Promise ? value.then(next) : next(value);
 }
 
-/** Mints a token, unless its key was taken back: nobody would believe it. Throws an Error in the factory's name. */
+/**
+ * Mints a token, unless its key was taken back: nobody would believe it. Throws an Error in the factory's name. `since`:
+ * it is stamped no earlier, in milliseconds of Redis' clock.
+ */
 export function mintUnrevoked(
   factory: string,
   minting: Minting,
-  { replica }: StoreParts,
-  ...rest: [identity: Identity, login?: MintedFor]
+  parts: StoreParts,
+  identity: Identity,
+  { since = 0, ...login }: Omit<MintedFor, 'stamp'> & { readonly since?: number } = {},
 ): MintedToken {
   const { kid } = minting.keys.current;
-  if (replica.revocations.keyRevoked(minting.issuer, kid)) {
+  if (parts.replica.revocations.keyRevoked(minting.issuer, kid)) {
     throw new Error(
       `${factory}: the signing key "${kid}" was revoked: put another in its place with keys.replace([...])`,
     );
   }
-  return mint(minting, ...rest);
+  const stamp = stampFor(parts, minting.issuer, identity.subject);
+  return mint(minting, identity, { ...login, ...(stamp === undefined ? {} : { stamp: Math.max(stamp, since) }) });
+}
+
+/** Now by Redis' clock, as every process reads it, and after every cut-off known here. */
+function stampFor({ replica }: StoreParts, issuer: string, subject: string): number | undefined {
+  if (!replica.clock.measured) return undefined;
+  return Math.max(Math.floor(replica.clock.now()), replica.revocations.cutOff(idOf.subjects(issuer, subject)) + 1);
 }

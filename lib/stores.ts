@@ -85,7 +85,7 @@ function assemble(
   const authStore: AuthStore = {
     async logins(subject) {
       checkName('logins', 'subject', subject);
-      return (await store.list(subject)).filter(({ sid }) => !logins.isRevoked(sid)).map(loginFrom);
+      return (await store.list(subject)).filter((login) => !logins.isOver(login)).map(loginFrom);
     },
     async revokeLogin({ subject, sid }) {
       checkName('revokeLogin', 'subject', subject);

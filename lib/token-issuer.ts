@@ -1,7 +1,6 @@
 import { mintUnrevoked } from './access-tokens.ts';
 import type { Identity } from './auth.ts';
-import { type AuthStore, partsOf, type StoreParts } from './login/auth-store.ts';
-import { idOf } from './login/revocation.ts';
+import { type AuthStore, partsOf } from './login/auth-store.ts';
 import { type Duration, readOptions } from './options.ts';
 import { checkIdentity } from './token/identity.ts';
 import { mint } from './token/issuer.ts';
@@ -32,14 +31,6 @@ export function tokenIssuer(options: TokenIssuerOptions): (identity: Identity) =
   return function issueToken(identity) {
     checkIdentity('tokenIssuer', identity);
     if (parts === undefined) return mint(minting, identity).token;
-    const stamp = stampFor(parts, minting.issuer, identity.subject);
-    return mintUnrevoked('tokenIssuer', minting, parts, identity, stamp === undefined ? {} : { stamp }).token;
+    return mintUnrevoked('tokenIssuer', minting, parts, identity).token;
   };
-}
-
-/** Now by Redis' clock, as every process reads it, and after every cut-off known here. */
-function stampFor({ replica }: StoreParts, issuer: string, subject: string): number | undefined {
-  if (!replica.clock.measured) return undefined;
-  const cutOff = replica.revocations.cutOff([idOf.subject(issuer, subject), idOf.subject(undefined, subject)]);
-  return Math.max(Math.floor(replica.clock.now()), cutOff + 1);
 }

@@ -364,8 +364,23 @@ describe('issuers', () => {
     const client = browser(url);
     const token = make('a', a, { sid: 'session-1', gen: 3 });
     expect((await client.get('/', bearer(token))).json).not.toHaveProperty('sid');
+    const alike = make('a', a, { sid: 'a'.repeat(43), gen: 3 });
+    expect((await client.get('/', bearer(alike))).status).toBe(200);
     await store.revokeSubject('user');
-    expect((await client.get('/', bearer(token))).status).toBe(401);
+    for (const one of [token, alike]) expect((await client.get('/', bearer(one))).status).toBe(401);
+  });
+
+  test('A-R08: a lat that another issuer writes carries no token past what was taken back before', async () => {
+    const store = memoryStore();
+    await store.ready();
+    const { find } = localKeys([{ kid: 'same', ...a }]);
+    const { url } = await api({ store, issuers: [trusted('a', a, { keys: { find } })] });
+    const client = browser(url);
+    const lats = [Date.now() + 20_000, Date.now() + 3_600_000, 48.2, '9999999999999', -1, 1e300];
+    const tokens = lats.map((lat) => make('a', a, { lat }));
+    for (const token of tokens) expect((await client.get('/', bearer(token))).status).toBe(200);
+    await store.revokeSubject('user');
+    for (const token of tokens) expect((await client.get('/', bearer(token))).status).toBe(401);
   });
 });
 

@@ -11,10 +11,12 @@ import { become } from '../request/authenticate.ts';
 import { bearerOf } from '../request/bearer.ts';
 import { demandSecure } from '../request/cookies.ts';
 import { isUnsafe } from '../request/cross-site.ts';
+import type { LoginRecord } from '../store/ports.ts';
 import { checkIdentity } from '../token/identity.ts';
+import type { MintedToken } from '../token/issuer.ts';
 import type { CookieCallers } from './cookie-callers.ts';
 import type { Families } from './families.ts';
-import type { Pairs } from './pairs.ts';
+import type { PairFacts, Pairs } from './pairs.ts';
 import type { HybridSettings } from './settings.ts';
 
 /** The login a request belongs to; `expiresAt` is the end of the access token that says so. */
@@ -61,16 +63,29 @@ export class HybridLogins {
     const sid = sidOf(family);
     const stored = storedIdentity(identity);
     const { authenticatedAt } = stored;
+    const token = { sid, generation: 0, authenticatedAt, rest: Math.min(idle, absolute) };
     // Before anything is stored: a key that was revoked, or claims too long, must not leave a login behind.
-    const minted = this.#pairs.mint(identity, { sid, generation: 0, authenticatedAt, rest: Math.min(idle, absolute) });
+    this.#pairs.mint(identity, token);
     const { subject } = identity;
     const facts = { sid, mode: 'hybrid' as const, subject, identity: stored, persistent: remember, ...origin(req) };
     const opening = { previous, atMost: maxLogins };
     const login = await parts.logins.open({ ...facts, idle, absolute }, undefined, opening);
+    const minted = this.#mintFirst(identity, { ...token, since: login.createdAt }, login);
     const pair = { minted, refreshToken: refreshTokens.write(family, 0), login };
     become(req, this.#pairs.hand(req, res, pair));
     this.#tell('login', login, req);
     return this.#pairs.receipt(pair);
+  }
+
+  /** Stamped after the login was opened: what was taken back of its subject before then does not reach it. */
+  #mintFirst(identity: Identity, facts: PairFacts, login: LoginRecord): MintedToken {
+    try {
+      return this.#pairs.mint(identity, facts);
+    } catch (error) {
+      // Its key was revoked meanwhile. Nobody gets these tokens.
+      this.#settings.parts.logins.end(login).catch(() => undefined);
+      throw error;
+    }
   }
 
   async #refresh(req: Request, res: Response): Promise<TokenResponse> {

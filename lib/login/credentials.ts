@@ -64,7 +64,7 @@ export function loginReader({ kind, parts, issuer, touch, grace = 0, handleIn }:
       if (handle === undefined) return undefined;
       const { sid, generation } = handle;
       const { login, family } = await parts.logins.store.find(sid, touch);
-      if (login?.mode !== mode || parts.logins.isRevoked(sid)) return undefined;
+      if (login?.mode !== mode || parts.logins.isOver(login)) return undefined;
       const auth = viewOf(login, issuer);
       return generation === undefined ? { kind, auth } : { kind, auth, spent: isSpent(generation, family, grace) };
     },

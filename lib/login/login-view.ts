@@ -1,7 +1,5 @@
 import type { Auth, Login } from '../auth.ts';
 import type { LoginRecord } from '../store/ports.ts';
-import { keepEvidence } from './evidence.ts';
-import { idOf } from './revocation.ts';
 
 /** A login as its owner may see it. */
 export function loginFrom(record: LoginRecord): Login {
@@ -21,7 +19,7 @@ export function loginFrom(record: LoginRecord): Login {
 /** Who a session speaks for. */
 export function authFrom(record: LoginRecord): Auth {
   const { sid, subject, identity, createdAt, expiresAt } = record;
-  const auth: Auth = Object.freeze({
+  return Object.freeze({
     mode: 'session',
     subject,
     sid,
@@ -32,6 +30,4 @@ export function authFrom(record: LoginRecord): Auth {
     expiresAt: new Date(expiresAt),
     claims: Object.freeze(Object.assign(Object.create(null), identity.claims)),
   });
-  keepEvidence(auth, { login: idOf.login(sid), issuedAt: createdAt, leeway: 0 });
-  return auth;
 }

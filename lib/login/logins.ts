@@ -3,7 +3,7 @@ import { tell } from '../audit.ts';
 import { InvalidToken } from '../errors.ts';
 import type { LogEntry, LoginRecord, LoginStore, NewLogin } from '../store/ports.ts';
 import type { Replica } from './replica.ts';
-import { entryOf, idOf, memberOf } from './revocation.ts';
+import { cutOffOf, entryOf, idOf } from './revocation.ts';
 import { Unfinished } from './unfinished.ts';
 
 // An access token may live an hour, and a clock be a minute off: its login's revocation is known at least that long.
@@ -29,7 +29,8 @@ export class Logins {
    */
   async open(login: NewLogin, row: string | undefined, { previous, atMost }: Opening): Promise<LoginRecord> {
     try {
-      const record = await this.store.open(login, row);
+      const cutOff = this.#replica.revocations.cutOff(idOf.subjects(undefined, login.subject));
+      const record = await this.store.open(login, row, cutOff + 1);
       if (record === undefined) throw new InvalidToken('revoked', 'the login was ended while it was opened');
       if (previous !== undefined) await this.end(previous);
       if (atMost !== undefined) await this.#endOldest(login.subject, atMost);
@@ -81,7 +82,7 @@ export class Logins {
    */
   async endAll(subject: string, issuer: string | undefined, except: string | undefined): Promise<void> {
     const until = this.#replica.clock.now();
-    const cutOff = memberOf('subject', idOf.subject(issuer, subject));
+    const cutOff = cutOffOf(idOf.subject(issuer, subject), except === undefined ? undefined : idOf.login(except));
     const owed = this.#replica.dated(cutOff, until);
     const begun = async () => {
       const standing = await this.store.list(subject);
@@ -119,13 +120,29 @@ export class Logins {
     this.#unfinished.close();
   }
 
-  /** Whether this login was taken back, as far as this process knows. */
+  /** Whether a login was taken back by its sid, as far as this process knows. */
   isRevoked(sid: string): boolean {
     return this.#replica.revocations.reach({ login: idOf.login(sid), issuedAt: 0, leeway: 0 });
   }
 
+  /** Whether this login was taken back, by its sid or with all of its subject's. */
+  isOver(login: LoginRecord): boolean {
+    if (this.isRevoked(login.sid)) return true;
+    if (!this.#isCut(login)) return false;
+    // The index had lost it. It must not come back when the cut-off is forgotten.
+    this.#endThese(login.subject, [login]).catch(() => undefined);
+    return true;
+  }
+
+  #isCut({ sid, subject, createdAt }: LoginRecord): boolean {
+    const { revocations } = this.#replica;
+    if (!revocations.cutsAny) return false;
+    const subjects = idOf.subjects(undefined, subject);
+    return revocations.reach({ login: idOf.login(sid), subjects, stamp: createdAt, issuedAt: createdAt, leeway: 0 });
+  }
+
   async #endOldest(subject: string, atMost: number): Promise<void> {
-    const standing = (await this.store.list(subject)).filter(({ sid }) => !this.isRevoked(sid));
+    const standing = (await this.store.list(subject)).filter((login) => !this.isOver(login));
     for (const { sid } of standing.slice(atMost)) {
       if (await this.end({ subject, sid })) tell(this.#audits, { type: 'revoked', subject, sid });
     }

@@ -35,7 +35,10 @@ export interface ReplicaSettings {
 export class Replica {
   readonly clock = new StoreClock();
   // What is over by one clock only may still be good by the other.
-  readonly revocations = new Revocations(() => Math.min(this.clock.now(), Date.now()));
+  readonly revocations = new Revocations(
+    () => Math.min(this.clock.now(), Date.now()),
+    () => Math.max(Date.now() - this.clock.now(), 0),
+  );
   readonly #log: RevocationLog;
   readonly #reader: LogReader;
   readonly #settings: ReplicaSettings;

@@ -1,13 +1,13 @@
 import type { LogEntry } from '../store/ports.ts';
 import { type Id, IdTable } from './id-table.ts';
-import { entryOf, idOf, type Revocation, revocationOf } from './revocation.ts';
+import { type CutOff, entryOf, idOf, type Revocation, revocationOf } from './revocation.ts';
 
 /** By what a credential can be taken back. Made once for a token, and kept with it. */
 export interface Evidence {
   readonly token?: Id;
   readonly login?: Id;
   readonly key?: Id;
-  /** The subject as its issuer vouches for it, and as anyone does. A login of ours is ended by its sid instead. */
+  /** The subject as its issuer vouches for it, and as anyone does. */
   readonly subjects?: readonly Id[];
   /** When it was issued; with `stamp`, to the millisecond by the store's clock. */
   readonly issuedAt: number;
@@ -16,30 +16,34 @@ export interface Evidence {
   readonly leeway: number;
 }
 
-interface CutOff {
-  instant: number;
-  expiresAt: number;
-  round: number;
-}
+/** A cut-off, and the round in which it was last heard of. */
+type Standing = CutOff & { readonly round: number };
 
 type Watch = { readonly evidence: Evidence; readonly hear: () => void };
 
 /** What was taken back, known in this process: checking costs a few look-ups in memory. */
 export class Revocations {
   readonly #tables = { token: new IdTable(), login: new IdTable(), key: new IdTable() };
-  readonly #cutOffs = new Map<Id, CutOff>();
+  readonly #cutOffs = new Map<Id, Standing>();
   readonly #watches = new Map<Id, Set<Watch>>();
   readonly #now: () => number;
+  readonly #behind: () => number;
   #round = 1;
 
-  /** `now`: the store's clock. */
-  constructor(now: () => number) {
+  /** `now`: the store's clock; `behind`: how far it is behind the world's, by which others say when they issued. */
+  constructor(now: () => number, behind: () => number = () => 0) {
     this.#now = now;
+    this.#behind = behind;
   }
 
   get size(): number {
     const { token, login, key } = this.#tables;
     return token.size + login.size + key.size + this.#cutOffs.size;
+  }
+
+  /** Whether everything of some subject was taken back. */
+  get cutsAny(): boolean {
+    return this.#cutOffs.size > 0;
   }
 
   /** Whether any of it was taken back. */
@@ -80,8 +84,8 @@ export class Revocations {
         if (expiresAt > now) yield entryOf({ kind, id, expiresAt });
       }
     }
-    for (const [id, { instant, expiresAt, round }] of this.#cutOffs) {
-      if (round !== this.#round && expiresAt > now) yield entryOf({ kind: 'subject', id, instant, expiresAt });
+    for (const cutOff of this.#cutOffs.values()) {
+      if (cutOff.round !== this.#round && cutOff.expiresAt > now) yield entryOf(cutOff);
     }
   }
 
@@ -120,27 +124,34 @@ export class Revocations {
     }
   }
 
-  #cuts(id: Id, { stamp, issuedAt, leeway }: Evidence, now: number): boolean {
+  #cuts(id: Id, { login, stamp, issuedAt, leeway }: Evidence, now: number): boolean {
     const cutOff = this.#cutOffs.get(id);
     if (cutOff === undefined || cutOff.expiresAt <= now) return false;
-    return stamp === undefined ? issuedAt <= cutOff.instant + leeway : stamp <= cutOff.instant;
+    if (cutOff.spared !== undefined && cutOff.spared === login) return false;
+    if (stamp !== undefined) return stamp <= cutOff.instant;
+    return issuedAt <= cutOff.instant + leeway + this.#behind();
   }
 
   #keep(revocation: Revocation): boolean {
     if (revocation.kind !== 'subject') {
       return this.#tables[revocation.kind].add(revocation.id, revocation.expiresAt, this.#round);
     }
-    const { id, instant, expiresAt } = revocation;
+    return this.#cut(revocation);
+  }
+
+  #cut(cutOff: CutOff): boolean {
+    const { id, instant, spared } = cutOff;
     const stands = this.#cutOffs.get(id);
-    if (stands === undefined || stands.instant < instant) {
-      this.#cutOffs.set(id, { instant, expiresAt, round: this.#round });
+    if (stands !== undefined && stands.instant > instant) return false;
+    if (stands?.instant !== instant) {
+      this.#cutOffs.set(id, { ...cutOff, round: this.#round });
       return true;
     }
-    if (stands.instant === instant) {
-      stands.round = this.#round;
-      stands.expiresAt = Math.max(stands.expiresAt, expiresAt);
-    }
-    return false;
+    // Of two in one millisecond, each ends whom the other spares.
+    const agreed = stands.spared === spared ? spared : undefined;
+    const expiresAt = Math.max(stands.expiresAt, cutOff.expiresAt);
+    this.#cutOffs.set(id, { ...stands, spared: agreed, expiresAt, round: this.#round });
+    return agreed !== stands.spared;
   }
 
   #alarm(id: Id): void {

@@ -36,7 +36,7 @@ export function loginRoutes({ recognise, parts, audit, logout, refresh }: LoginD
   const known = recognise as unknown as RequestHandler;
   const mode = refresh === undefined ? 'session' : 'hybrid';
   const standing = async (subject: string) =>
-    (await parts.logins.store.list(subject)).filter(({ sid }) => !parts.logins.isRevoked(sid));
+    (await parts.logins.store.list(subject)).filter((login) => !parts.logins.isOver(login));
 
   const refreshed = answer(async (req, res) => void res.json(await refresh?.(req, res)));
   const loggedOut = answer(async (req, res) => {

@@ -103,7 +103,7 @@ export class SessionCallers {
       const { login, row, corrupt } = await logins.store.find(sid, this.#touch);
       if (corrupt || row === '') tell(audits, { type: 'session_corrupt', sid });
       const found = { id, sid, row: row ?? (corrupt ? '' : undefined), login };
-      if (login?.mode === 'session' && !logins.isRevoked(sid)) return found;
+      if (login?.mode === 'session' && !logins.isOver(login)) return found;
       if (login === undefined && row !== undefined) lone ??= found;
     }
     return lone ?? NO_SESSION;

@@ -45,7 +45,7 @@ export class MemoryLogins implements LoginStore {
     clearInterval(this.#sweeping);
   }
 
-  async open(login: NewLogin, row?: string): Promise<LoginRecord | undefined> {
+  async open(login: NewLogin, row?: string, since = 0): Promise<LoginRecord | undefined> {
     // As it would come back from Redis, and out of reach of whoever holds what was given.
     const { absolute, ...facts } = JSON.parse(JSON.stringify(login)) as NewLogin;
     const now = Date.now();
@@ -54,7 +54,7 @@ export class MemoryLogins implements LoginStore {
     this.#subjects.set(login.subject, names.set(login.sid, now + absolute));
     const stored: StoredLogin = {
       facts,
-      createdAt: now,
+      createdAt: Math.max(now, since),
       endsAt: now + absolute,
       lastSeenAt: now,
       family: { tip: 0, parent: -1, madeAt: now, seen: true },

@@ -36,6 +36,7 @@ export interface NewLogin extends LoginFacts {
 /** A login as it stands. */
 export interface LoginRecord extends LoginFacts {
   readonly idle: number;
+  /** What was taken back of its subject up to here is older than it. */
   readonly createdAt: number;
   readonly lastSeenAt: number;
   /** The absolute end. */
@@ -99,9 +100,10 @@ export type RowUpdate =
 export interface LoginStore {
   /**
    * Opens a login: first its name in the subject's index, then its record and row, so that whoever ends everything of the
-   * subject finds it. Undefined if it was ended meanwhile: an ended sid is never opened.
+   * subject finds it. Undefined if it was ended meanwhile: an ended sid is never opened. It counts as created at `since`
+   * at least, should the clock have been set back behind that.
    */
-  open(login: NewLogin, row?: string): Promise<LoginRecord | undefined>;
+  open(login: NewLogin, row?: string, since?: number): Promise<LoginRecord | undefined>;
   /**
    * What stands under this sid, and a touch in the same step: a login (or, where there is none, a row) unused for
    * `touch.after` gets its full idle time again, never past its absolute end. `touch.idle` is a lone row's.

@@ -52,15 +52,15 @@ redis.call('PEXPIREAT', KEYS[1], last[2])
 return string.format('%.0f', now)
 `);
 
-/** KEYS record, row; ARGV who, created, idle, absolute end, row or '', 1 for a family. */
+/** KEYS record, row; ARGV who, created, seen, idle, absolute end, row or '', 1 for a family. */
 export const OPEN = script(`${NOW}${RECORD}
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
-redis.call('HSET', KEYS[1], 'w', ARGV[1], 'c', ARGV[2], 'i', ARGV[3], 'a', ARGV[4], 's', ARGV[2])
-if ARGV[6] == '1' then redis.call('HSET', KEYS[1], 'g', 0, 'p', -1, 'm', ARGV[2], 'u', 1) end
-keep(KEYS[1], tonumber(ARGV[3]), tonumber(ARGV[4]))
-if ARGV[5] ~= '' then
-  redis.call('SET', KEYS[2], ARGV[5])
-  keep(KEYS[2], tonumber(ARGV[3]), tonumber(ARGV[4]))
+redis.call('HSET', KEYS[1], 'w', ARGV[1], 'c', ARGV[2], 's', ARGV[3], 'i', ARGV[4], 'a', ARGV[5])
+if ARGV[7] == '1' then redis.call('HSET', KEYS[1], 'g', 0, 'p', -1, 'm', ARGV[3], 'u', 1) end
+keep(KEYS[1], tonumber(ARGV[4]), tonumber(ARGV[5]))
+if ARGV[6] ~= '' then
+  redis.call('SET', KEYS[2], ARGV[6])
+  keep(KEYS[2], tonumber(ARGV[4]), tonumber(ARGV[5]))
 end
 return 1
 `);

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Found, LoginRecord, LoginStore, NewLogin, Rotation, RotationRequest, TokenFamily } from './ports.ts';
+import type { Found, LoginRecord, LoginStore, Rotation, RotationRequest, TokenFamily } from './ports.ts';
 import { inBatches, type RedisCommands } from './redis-connection.ts';
 import { ANNOUNCE, END, FIND, OPEN, ROTATE, SEEN } from './redis-login-scripts.ts';
 import { redisRows } from './redis-rows.ts';
@@ -39,27 +39,17 @@ export function redisLogins(commands: RedisCommands, prefix: string): LoginStore
     end,
     ...redisRows(commands, rowKey, `${prefix}row:{`),
 
-    async open(login: NewLogin, row = ''): Promise<LoginRecord | undefined> {
+    async open(login, row = '', since = 0): Promise<LoginRecord | undefined> {
       const { sid, idle, absolute, ...facts } = login;
-      const createdAt = Number(await commands.run(ANNOUNCE, [indexKey(login.subject)], [sid, absolute]));
-      const endsAt = createdAt + absolute;
+      const now = Number(await commands.run(ANNOUNCE, [indexKey(login.subject)], [sid, absolute]));
+      const createdAt = Math.max(now, since);
+      const endsAt = now + absolute;
       const family = login.mode === 'hybrid' ? 1 : 0;
-      const who = JSON.stringify(facts);
-      const opened = await commands.run(
-        OPEN,
-        [recordKey(sid), rowKey(sid)],
-        [who, createdAt, idle, endsAt, row, family],
-      );
+      const record = [JSON.stringify(facts), createdAt, now, idle, endsAt];
+      const opened = await commands.run(OPEN, [recordKey(sid), rowKey(sid)], [...record, row, family]);
       if (opened !== 1) return undefined;
-      return {
-        sid,
-        ...facts,
-        idle,
-        createdAt,
-        lastSeenAt: createdAt,
-        endsAt,
-        expiresAt: createdAt + Math.min(idle, absolute),
-      };
+      const expiresAt = now + Math.min(idle, absolute);
+      return { sid, ...facts, idle, createdAt, lastSeenAt: now, endsAt, expiresAt };
     },
 
     async rotate({ sid, generation, grace, soft }: RotationRequest): Promise<Rotation> {

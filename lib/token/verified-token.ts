@@ -33,8 +33,9 @@ export interface VerifiedToken {
 // RFC 6749, section 3.3: scope-token = 1*( %x21 / %x23-5B / %x5D-7E )
 const SCOPE_TOKEN = /^[\x21\x23-\x5b\x5d-\x7e]+$/;
 
-// Further than clocks can honestly be apart: then the claim `lat` means something else, such as a latitude.
-const STAMP_DRIFT = 86_400_000;
+// A `lat` further from `iat` than clocks are apart means something else, such as a latitude. Ours is believed whatever our
+// clocks do; another issuer's must not carry a token past what was taken back before it.
+const STAMP_DRIFT = { ours: 86_400_000, others: 15_000 };
 
 /** Whether it can stand in a list of scopes (RFC 6749, section 3.3). */
 export function isScope(value: unknown): value is string {
@@ -52,7 +53,7 @@ export function verifiedToken(jws: Jws, kid: string, trusted: TrustedIssuer): Ve
     subject: payload.sub as string,
     jti: (payload.jti as string | undefined) ?? createHash('sha256').update(jws.signedPart).digest('base64url'),
     ...readLogin(payload),
-    ...readStamp(payload),
+    ...readStamp(payload, ours ? STAMP_DRIFT.ours : STAMP_DRIFT.others),
     issuedAt: milliseconds(payload.iat),
     expiresAt: milliseconds(payload.exp),
     ...readAuthenticatedAt(payload),
@@ -74,8 +75,8 @@ function readLogin({ sid, gen }: Claims): Pick<VerifiedToken, 'sid' | 'generatio
   return Number.isSafeInteger(gen) && (gen as number) >= 0 ? { sid, generation: gen as number } : { sid };
 }
 
-function readStamp({ lat, iat }: Claims): Pick<VerifiedToken, 'stamp'> {
-  if (typeof lat !== 'number' || Math.abs(lat - milliseconds(iat)) > STAMP_DRIFT) return {};
+function readStamp({ lat, iat }: Claims, drift: number): Pick<VerifiedToken, 'stamp'> {
+  if (typeof lat !== 'number' || Math.abs(lat - milliseconds(iat)) > drift) return {};
   return { stamp: lat };
 }
 
@@ -96,12 +97,14 @@ function readRoles(value: unknown): readonly string[] {
   return good ? Object.freeze(roles as string[]) : NONE;
 }
 
-/** A name is one claim, dots and slashes and all (`https://example.com/roles`); a path goes through own members only. */
+/** A name is one claim, dots and slashes and all (`https://example.com/roles`); a path goes on into each member of a list. */
 function claimAt(claims: Claims, path: string | readonly string[]): unknown {
-  let place: unknown = claims;
-  for (const name of typeof path === 'string' ? [path] : path) {
-    if (typeof place !== 'object' || place === null || !Object.hasOwn(place, name)) return undefined;
-    place = (place as Claims)[name];
-  }
-  return place;
+  const inside = (place: unknown, name: string): unknown =>
+    Array.isArray(place) ? place.map((member) => ownMember(member, name)) : ownMember(place, name);
+  return typeof path === 'string' ? ownMember(claims, path) : path.reduce(inside, claims);
+}
+
+function ownMember(place: unknown, name: string): unknown {
+  if (typeof place !== 'object' || place === null || !Object.hasOwn(place, name)) return undefined;
+  return (place as Claims)[name];
 }

@@ -72,6 +72,7 @@ describe.each(everyStore())('with tokens in the body, in %s,', (_name, makeStore
       tenant: 'acme',
       sid: login?.sid,
       gen: 0,
+      lat: expect.any(Number),
     });
     const { json } = await client.get('/me', bearer(token));
     expect(json).toMatchObject({ mode: 'hybrid', subject: 'ann', sid: login?.sid, roles: ['editor'], issuer: ISSUER });

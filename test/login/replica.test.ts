@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type AuthStore, type RedisStoreOptions, redisStore, StoreUnavailable } from 'portcullis';
 import type { RedisClientOptions } from 'redis';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { idOf, memberOf } from '../../lib/login/revocation.ts';
+import { cutOffOf, idOf } from '../../lib/login/revocation.ts';
 import { newLogin } from '../store/new-login.ts';
 import { startProcess, type TestProcess } from '../support/processes.ts';
 import { type RedisClient, type RedisServer, startRedis } from '../support/redis-server.ts';
@@ -362,7 +362,7 @@ test('D16: garbage on the channel, in the set and in the news harms nobody', asy
   await eventually(() => knows(other, 'b')).toBe(true);
   const late = await readyStore();
   expect([knows(late, 'a'), knows(late, 'b'), late.health().revocations]).toEqual([true, true, 3]);
-  const cutOff = memberOf('subject', idOf.subject(undefined, 'somebody'));
+  const cutOff = cutOffOf(idOf.subject(undefined, 'somebody'), undefined);
   const [member] = (await standing()).filter((each) => String(each).startsWith(`${cutOff}:`));
   expect(await operator.zScore(set, String(member))).toBeLessThan(Date.now() + 2 * 86_400_000);
 });

@@ -33,6 +33,35 @@ test('the greatest cut-off wins, in whatever order they are learnt', () => {
   }
 });
 
+test('the login that a cut-off spares is spared, by whatever it carries; of two in one millisecond, only by both', () => {
+  const [mine, other] = [idOf.login('mine'), idOf.login('other')];
+  const sparing = (spared: string | undefined, instant = NOW) =>
+    entryOf({ kind: 'subject', id: subject, instant, spared, expiresAt: NOW + 60_000 });
+  const reached = (...entries: ReturnType<typeof sparing>[]) => {
+    const { revocations } = known();
+    for (const entry of entries) revocations.learn(entry);
+    const all = [mine, other, undefined];
+    return all.map((login) => revocations.reach({ ...stamped(NOW), ...(login === undefined ? {} : { login }) }));
+  };
+  expect(reached(sparing(mine))).toEqual([false, true, true]);
+  expect(reached(sparing(mine), sparing(other, NOW + 1))).toEqual([true, false, true]);
+  expect(reached(sparing(other, NOW + 1), sparing(mine))).toEqual([true, false, true]);
+  expect(reached(sparing(mine), sparing(mine))).toEqual([false, true, true]);
+  expect(reached(sparing(mine), sparing(other))).toEqual([true, true, true]);
+  expect(reached(sparing(mine), sparing(undefined))).toEqual([true, true, true]);
+  expect(reached(sparing(undefined), sparing(mine))).toEqual([true, true, true]);
+});
+
+test('H13: where the store’s clock is behind, the iat of others is read by it, and a stamp as it stands', () => {
+  const revocations = new Revocations(
+    () => NOW,
+    () => 3_600_000,
+  );
+  revocations.learn(cutOff(NOW));
+  expect([NOW + 3_600_000, NOW + 3_600_001].map((iat) => revocations.reach(issued(iat)))).toEqual([true, false]);
+  expect([NOW, NOW + 1].map((stamp) => revocations.reach(stamped(stamp)))).toEqual([true, false]);
+});
+
 test('nothing holds longer than it was to, and what expired leaves', () => {
   const { revocations, clock } = known();
   const token = idOf.token('issuer', 'a');
@@ -67,6 +96,8 @@ test('what is written to the log is read from it as it was; anything else is not
     expect(revocationOf(entryOf(revocation))).toEqual(revocation);
   }
   expect(revocationOf(cutOff(NOW))).toEqual({ kind: 'subject', id: subject, instant: NOW, expiresAt: NOW + 60_000 });
+  const sparing = { kind: 'subject', id: subject, instant: NOW, spared: idOf.login('x'), expiresAt: NOW } as const;
+  expect(revocationOf(entryOf(sparing))).toEqual(sparing);
   const { member } = cutOff(NOW);
   for (const alien of ['', 'x', `${member}0000`, `${member}x`, member.slice(0, 20), `x${member}`, 't:', 'epoch:x']) {
     expect(revocationOf({ member: alien, expiresAt: NOW }), alien).toBeUndefined();

@@ -92,7 +92,8 @@ describe('on one server', () => {
 
   test('D15: nor does what stands in the log', async () => {
     const members = (await client.zRange('keys:{log}:set', 0, -1)) as string[];
-    for (const member of members) expect(member).toMatch(/^([tsk]:[\w-]{22}|u:[\w-]{22}:\d+|epoch:[\w-]+|life:\d+)$/);
+    for (const member of members)
+      expect(member).toMatch(/^([tsk]:[\w-]{22}|u:[\w-]{22}(:[\w-]{22})?:\d+|epoch:[\w-]+|life:\d+)$/);
   });
 
   test('S19, H10: nothing in Redis is a credential, nor leads to one', async () => {
@@ -176,6 +177,29 @@ describe('on one server', () => {
     await store.revokeLogin(login);
     expect(await loginsOf(store).find(login.sid)).toMatchObject({ login: undefined, row: undefined });
     expect(partsOf('test', store).logins.isRevoked(login.sid)).toBe(true);
+  });
+
+  test('A-R11: revokeSubject reaches logins that the index lost, and spares the one it is to spare', async () => {
+    const { logins } = partsOf('test', store);
+    const { subject } = newLogin();
+    const [lost, family, spared] = [
+      newLogin({ subject }),
+      newLogin({ subject, mode: 'hybrid' }),
+      newLogin({ subject }),
+    ];
+    const [one, two, three] = [
+      await logins.open(lost, '{}', {}),
+      await logins.open(family, undefined, {}),
+      await logins.open(spared, '{}', {}),
+    ];
+    const index = (await allKeys()).filter((key) => key.startsWith('keys:subject:'));
+    await client.del(index);
+    await store.revokeSubject(subject, { except: spared.sid });
+    const late = await logins.open(newLogin({ subject }), '{}', {});
+    expect([one, two, three, late].map((login) => logins.isOver(login))).toEqual([true, true, false, false]);
+    // In earnest: the cut-off will be forgotten.
+    await expect.poll(async () => (await loginsOf(store).find(lost.sid)).login).toBeUndefined();
+    expect((await loginsOf(store).find(spared.sid)).login).toBeDefined();
   });
 });
 

@@ -128,8 +128,11 @@ export function verbContract(makeStore: () => Promise<AuthStore>): void {
         sleep(round % 4).then(() => store.revokeSubject(facts.subject)),
       ]);
       const listed = (await store.logins(facts.subject)).length === 1;
-      const { login, row } = await logins.store.find(facts.sid);
-      expect([login !== undefined, row !== undefined]).toEqual([listed, listed]);
+      const stands = async () => {
+        const { login, row } = await logins.store.find(facts.sid);
+        return [login !== undefined, row !== undefined];
+      };
+      await expect.poll(stands, { interval: 1 }).toEqual([listed, listed]);
       if (listed) expect([opened.status, logins.isRevoked(facts.sid)]).toEqual(['fulfilled', false]);
     }
   });

@@ -26,9 +26,10 @@ const SHORTEST_LIFE = 1_000;
 /** For so long after their end known keys serve on while their issuer cannot be reached. */
 const OUTAGE = 86_400_000;
 
-// Between the beginnings of two fetches that somebody waits for; the longer one while they bring nothing.
-const PAUSE = 1_000;
-const LONG_PAUSE = 1_500;
+// Since the last fetch began, whatever it was for, before another renews the set, or looks for a name in it. The longer
+// pause is what anybody can make us fetch by names made up, at any pace: 40 times a minute.
+const RENEWAL_PAUSE = 1_000;
+const SEARCH_PAUSE = 1_500;
 
 // So many fetches in a row without a new key are a flood of made-up names, until none comes for a while.
 const FLOOD = 2;
@@ -39,9 +40,9 @@ const MOST_WAITING = 1_000;
  * Keys fetched from their issuer: when first needed, one fetch at a time, again in the background at four fifths of their
  * life, and kept for a day beyond it while the issuer is away.
  *
- * An unknown name may mean a new key: it waits for a fetch, and fetches begin a second apart at least. When two of them
- * brought nothing, unknown names are refused at once, while fetches go on, 1.5 s apart: so a flood of made-up names costs
- * little, and a new key is known within two seconds all the same.
+ * An unknown name may mean a new key: it waits for a fetch, and those begin 1.5 s apart at least. When two of them brought
+ * nothing, unknown names are refused at once, while fetches go on: so a flood of made-up names costs little, and a new key
+ * is known within two seconds all the same.
  */
 export class PublishedKeys implements VerificationKeys {
   readonly #publisher: Publisher;
@@ -69,7 +70,7 @@ export class PublishedKeys implements VerificationKeys {
     const key = set?.find(asked);
     if (key === undefined) return set === undefined || set.mayLack(asked) ? this.#search(asked) : undefined;
     if (now < this.#refreshAt) return key;
-    const renewed = this.#underWay ?? (this.#isDue(now) ? this.#begin(false) : undefined);
+    const renewed = this.#underWay ?? (this.#isDue(RENEWAL_PAUSE, now) ? this.#begin(false) : undefined);
     // The issuer may have withdrawn it, and is asked first; unless it was asked already, and is away.
     if (now < this.#freshUntil || renewed === undefined || this.#failure !== undefined) return key;
     return renewed.then(() => this.#standing()?.find(asked));
@@ -89,7 +90,7 @@ export class PublishedKeys implements VerificationKeys {
 
   async #wait(asked: KeyAsked): Promise<Key | undefined> {
     const before = this.#underWay;
-    const fetched = before ?? (this.#isDue() ? this.#begin(true) : undefined);
+    const fetched = before ?? (this.#isDue(SEARCH_PAUSE) ? this.#begin(true) : undefined);
     if (fetched !== undefined) await fetched;
     const key = this.#found(asked);
     // A fetch that began before the question came may have missed the key.
@@ -112,22 +113,18 @@ export class PublishedKeys implements VerificationKeys {
     return now < this.#freshUntil + OUTAGE ? this.#set : undefined;
   }
 
-  #isDue(now: number = performance.now()): boolean {
-    return now >= this.#begunAt + this.#pause();
-  }
-
-  #pause(): number {
-    return this.#isFlooded() ? LONG_PAUSE : PAUSE;
+  #isDue(pause: number, now: number = performance.now()): boolean {
+    return now >= this.#begunAt + pause;
   }
 
   #isFlooded(): boolean {
     return this.#fruitless >= FLOOD;
   }
 
-  /** The next fetch, as soon as one may begin. */
+  /** The next search, as soon as one may begin. */
   #schedule(): Promise<void> {
     this.#next ??= new Promise<void>((resolve) => {
-      const delay = this.#begunAt + this.#pause() - performance.now();
+      const delay = this.#begunAt + SEARCH_PAUSE - performance.now();
       const timer = setTimeout(() => {
         this.#next = undefined;
         resolve(this.#underWay ?? this.#begin(true));

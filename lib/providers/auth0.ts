@@ -15,12 +15,23 @@ export interface Auth0Options extends Reading {
  * tokens, which nobody can verify. With RBAC its permissions stand in `permissions`: `claims: { scopes: 'permissions' }`;
  * roles only where an Action of yours puts them.
  *
- * Facts: Auth0 docs, "Access Token Profiles" (claims, `typ`) and "Validate Access Tokens" (audience, `scope`).
+ * Facts: Auth0 docs, "Access Token Profiles" (claims, `typ`), "Validate Access Tokens" (audience, `scope`) and "ID Token
+ * Structure" (audience).
  */
 export function auth0(options: Auth0Options): TrustedIssuer {
   const reader = readOptions('auth0', options, ['domain', 'audience', ...READING]);
   const domain = hostOf('domain', options.domain, reader.fail);
   const keys = remoteKeys(`https://${domain}/.well-known/jwks.json`, { algorithms: ['RS256', 'PS256'] });
-  // The trap: its name ends in a slash.
-  return trust('auth0', { issuer: `https://${domain}/`, audience: reader.text('audience'), keys }, options);
+  return trust(
+    'auth0',
+    {
+      // The trap: its name ends in a slash.
+      issuer: `https://${domain}/`,
+      audience: reader.text('audience'),
+      keys,
+      // An access token names the client that asked for it; an ID token is for that client.
+      accepts: ({ aud, azp, client_id: client = azp }) => typeof client === 'string' && ![aud].flat().includes(client),
+    },
+    options,
+  );
 }

@@ -8,21 +8,25 @@ export interface ClerkOptions extends Reading {
   readonly issuer: string;
   /** The origins whose pages may obtain tokens: `https://app.your-site.com`. */
   readonly authorizedParties: readonly string[];
+  /** The `aud` that you gave your session tokens, if you did. @default none, and a token that has one is refused */
+  readonly audience?: string | undefined;
 }
 
 /**
  * Session tokens of Clerk: they last a minute, and name the active organisation's role in `o.rol` (version 2; for version 1
  * say `claims: { roles: 'org_role' }`). Tokens made from a JWT template are for other services, and refused.
  *
- * Facts: Clerk docs, "Session tokens" (default claims of version 2) and "Manual JWT verification" (`azp`, where the keys are).
+ * Facts: Clerk docs, "Session tokens" (default claims of version 2), "Customize your session token" (any claim besides),
+ * "JWT templates" (no `sid`) and "Manual JWT verification" (`azp`, where the keys are).
  */
 export function clerk(options: ClerkOptions): TrustedIssuer {
-  const reader = readOptions('clerk', options, ['issuer', 'authorizedParties', ...READING]);
+  const reader = readOptions('clerk', options, ['issuer', 'authorizedParties', 'audience', ...READING]);
   const issuer = baseOf('issuer', options.issuer, reader.fail);
   const parties: unknown = options.authorizedParties;
   if (!Array.isArray(parties) || parties.length === 0) {
     reader.fail(`"authorizedParties" must list the origins of your pages, such as ['https://app.example.com']`);
   }
+  const audience = options.audience === undefined ? undefined : reader.text('audience');
   const keys = remoteKeys(`${issuer}/.well-known/jwks.json`, { algorithms: ['RS256'] });
   return trust(
     'clerk',
@@ -32,8 +36,9 @@ export function clerk(options: ClerkOptions): TrustedIssuer {
       // The trap: no `aud`, but the origin the token was obtained from. A neighbour on a subdomain can obtain one too.
       audience: options.authorizedParties,
       claims: { audience: 'azp', roles: ['o', 'rol'] },
-      // Only session tokens have a `sid`; one of a session with tasks left (`pending`) is signed in by half.
-      accepts: (claims) => typeof claims.sid === 'string' && claims.sts !== 'pending',
+      // Only session tokens have a `sid`; one of a session with tasks left (`pending`) is signed in by half. An `aud`, where
+      // there is one, must name us (RFC 7519, section 4.1.3).
+      accepts: ({ sid, sts, aud }) => typeof sid === 'string' && sts !== 'pending' && [aud].flat().includes(audience),
     },
     options,
   );

@@ -24,6 +24,7 @@ export function firebase(options: FirebaseOptions): TrustedIssuer {
       issuer: `https://securetoken.google.com/${project}`,
       audience: project,
       keys,
+      idTokens: true,
       // The trap: one key set signs for every project of Google's, so all hangs on issuer and audience; and there is no `jti`.
       accepts: ({ auth_time: time }) => typeof time === 'number' && time <= Date.now() / 1_000 + 60,
     },

@@ -12,7 +12,7 @@ export interface KindeOptions extends Reading {
 
 /**
  * Access tokens of Kinde. Roles are there if token customisation adds them; permissions stand in `permissions`:
- * `claims: { scopes: 'permissions' }`.
+ * `claims: { scopes: 'permissions' }`. Where roles come as `{ id, key, name }`: `claims: { roles: ['roles', 'key'] }`.
  *
  * Facts: Kinde docs, "About access tokens" (claims), "Verifying JSON web tokens" (RS256, where the keys are), "User roles".
  */

@@ -12,19 +12,22 @@ export interface Provider {
   readonly claims?: TrustedIssuer['claims'];
   /** The provider's own trap, which no general rule catches. */
   readonly accepts?: (claims: Claims) => boolean;
+  /** Where the credential is an ID token. */
+  readonly idTokens?: boolean;
 }
 
 /** The options that every preset takes. */
-export const READING = ['claims', 'accepts', 'types'] as const satisfies readonly (keyof Reading)[];
+export const READING = ['claims', 'accepts', 'types', 'idTokens'] as const satisfies readonly (keyof Reading)[];
 
 /** Lays what the user says over what the preset knows: `claims` one by one, `types` whole; both `accepts` must agree. */
 export function trust(factory: string, { accepts: own, ...provider }: Provider, reading: Reading): TrustedIssuer {
-  const { accepts, types } = reading;
+  const { accepts, types, idTokens } = reading;
   const trusted: TrustedIssuer = {
     ...provider,
     claims: { ...provider.claims, ...reading.claims },
     ...(types === undefined ? {} : { types }),
     ...(accepts === undefined ? {} : { accepts }),
+    ...(idTokens === undefined ? {} : { idTokens }),
   };
   checkTrustedIssuer(factory, trusted);
   if (own === undefined) return trusted;

@@ -14,7 +14,11 @@ export interface TimeLimits {
   readonly maxLifetime?: number | undefined;
 }
 
-const DEFAULT_TYPES = ['at+jwt', 'JWT'];
+const ACCESS_TOKEN = 'at+jwt';
+const DEFAULT_TYPES = [ACCESS_TOKEN, 'JWT'];
+
+// Of what was issued beside an ID token: OpenID Connect Core, section 3.3.2.11; FAPI 1.0 Advanced, section 5.1.1.
+const ID_TOKEN_HASHES = ['at_hash', 'c_hash', 's_hash'];
 
 // The year 5138: whoever says more meant milliseconds.
 const LATEST_EXP = 1e11;
@@ -25,8 +29,11 @@ export function claimsPolicy(trusted: TrustedIssuer, limits: TimeLimits): Claims
   const untyped = trusted.types === undefined;
   const audiences = new Set(typeof trusted.audience === 'string' ? [trusted.audience] : trusted.audience);
   const audienceClaim = trusted.claims?.audience ?? 'aud';
+  const { idTokens = false } = trusted;
   return ({ header: { typ }, payload }) => {
-    demand(typ === undefined ? untyped : types.has(mediaType(typ)), 'typ');
+    const type = typ === undefined ? undefined : mediaType(typ);
+    demand(type === undefined ? untyped : types.has(type), 'typ');
+    if (type !== ACCESS_TOKEN && !idTokens) refuseIdToken(payload);
     demand(payload.iss === trusted.issuer, 'iss');
     demand(isFor(payload[audienceClaim], audiences), audienceClaim);
     demand(isSubject(payload.sub), 'sub');
@@ -66,6 +73,13 @@ function isFor(claim: unknown, audiences: ReadonlySet<string>): boolean {
   return (
     Array.isArray(claim) && claim.every((name) => typeof name === 'string') && claim.some((name) => audiences.has(name))
   );
+}
+
+// RFC 8725, section 3.12. Some issuers repeat the login's nonce in access tokens, but those say what they give access to.
+function refuseIdToken(payload: Claims): void {
+  for (const name of ID_TOKEN_HASHES) demand(payload[name] === undefined, name);
+  const { nonce, scope, scp } = payload;
+  demand(nonce === undefined || scope !== undefined || scp !== undefined, 'nonce');
 }
 
 // RFC 7519, sections 4.1.4 to 4.1.6. Revoking what was issued before an instant needs an `iat` that can be believed.

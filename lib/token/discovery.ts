@@ -16,12 +16,12 @@ export interface DiscoverOptions extends Reading {
  * letter, the name by which the issuer calls itself. Wrong options throw a TypeError.
  */
 export function discover(issuer: string, options: DiscoverOptions): TrustedIssuer {
-  const reader = readOptions('discover', options, ['audience', 'claims', 'accepts', 'types']);
+  const reader = readOptions('discover', options, ['audience', 'claims', 'accepts', 'types', 'idTokens']);
   const url = trustworthyUrl(issuer);
   if (typeof url === 'string') return reader.fail(`the issuer ${url}`);
   // OpenID Connect Discovery 1.0, section 2: no query and no fragment.
   if (/[?#]/.test(issuer)) return reader.fail('the issuer must not hold a query or a fragment');
-  const { audience, claims, accepts, types } = options;
+  const { audience, claims, accepts, types, idTokens } = options;
   const trusted: TrustedIssuer = {
     issuer,
     audience,
@@ -29,6 +29,7 @@ export function discover(issuer: string, options: DiscoverOptions): TrustedIssue
     ...(claims === undefined ? {} : { claims }),
     ...(accepts === undefined ? {} : { accepts }),
     ...(types === undefined ? {} : { types }),
+    ...(idTokens === undefined ? {} : { idTokens }),
   };
   checkTrustedIssuer('discover', trusted);
   return trusted;
@@ -42,18 +43,19 @@ interface Metadata {
 
 const { maxAge, timeout } = REMOTE_DEFAULTS;
 
-/** Both documents are read each time: with new keys may come another algorithm, or another place. */
+/** All documents are read each time, within one timeout: with new keys may come another algorithm, or another place. */
 function discoveredKeys(issuer: string, url: URL): PublishedKeys {
   async function fetchEdition(): Promise<Edition> {
-    const { jwksUrl, algorithms } = await readMetadata(issuer, url);
-    const { value, maxAge: said } = await fetchDocument(jwksUrl, timeout);
+    const signal = AbortSignal.timeout(timeout);
+    const { jwksUrl, algorithms } = await readMetadata(issuer, url, signal);
+    const { value, maxAge: said } = await fetchDocument(jwksUrl, signal);
     return { jwks: value, algorithms, maxAge: said };
   }
   return new PublishedKeys({ fetchEdition, algorithms: PUBLIC_ALGORITHMS, maxAge });
 }
 
-async function readMetadata(issuer: string, url: URL): Promise<Metadata> {
-  const { jwks_uri, id_token_signing_alg_values_supported: offered, issuer: self } = await fetchMetadata(url);
+async function readMetadata(issuer: string, url: URL, signal: AbortSignal): Promise<Metadata> {
+  const { jwks_uri, id_token_signing_alg_values_supported: offered, issuer: self } = await fetchMetadata(url, signal);
   // OpenID Connect Discovery 1.0, section 4.3; RFC 8414, section 3.3.
   if (self !== issuer) {
     const name = JSON.stringify(self);
@@ -62,21 +64,25 @@ async function readMetadata(issuer: string, url: URL): Promise<Metadata> {
   }
   const jwksUrl = trustworthyUrl(jwks_uri);
   if (typeof jwksUrl === 'string') throw new Error(`the jwks_uri of ${issuer} ${jwksUrl}`);
+  // Our loopback is not the issuer's, unless it is here itself.
+  if (jwksUrl.protocol === 'http:' && url.protocol !== 'http:') {
+    throw new Error(`the jwks_uri of ${issuer} must begin with https://, as the issuer does`);
+  }
   const names = Array.isArray(offered) ? offered.map(algorithmNamed) : PUBLIC_ALGORITHMS;
   // In our own order: what an issuer lists first is no preference.
   const algorithms = PUBLIC_ALGORITHMS.filter((alg) => names.includes(alg));
   return { jwksUrl, algorithms };
 }
 
-async function fetchMetadata(url: URL): Promise<Readonly<Record<string, unknown>>> {
+async function fetchMetadata(url: URL, signal: AbortSignal): Promise<Readonly<Record<string, unknown>>> {
   const path = url.pathname.replace(/\/$/, '');
   try {
-    return objectIn(await fetchDocument(new URL(`${url.origin}${path}/.well-known/openid-configuration`), timeout));
+    return objectIn(await fetchDocument(new URL(`${url.origin}${path}/.well-known/openid-configuration`), signal));
   } catch (error) {
     if (!(error instanceof UnexpectedStatus) || error.status >= 500) throw error;
     // An OAuth server without OpenID Connect.
     return objectIn(
-      await fetchDocument(new URL(`${url.origin}/.well-known/oauth-authorization-server${path}`), timeout),
+      await fetchDocument(new URL(`${url.origin}/.well-known/oauth-authorization-server${path}`), signal),
     );
   }
 }

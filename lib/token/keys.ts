@@ -59,7 +59,8 @@ export interface TrustedIssuer {
   readonly types?: readonly string[];
   /**
    * Where this issuer puts scopes, roles and the audience: a claim's name, or the path to it as an array (Keycloak's
-   * roles: ['realm_access', 'roles']; the audience of Cognito's access tokens: 'client_id').
+   * roles: ['realm_access', 'roles']; the audience of Cognito's access tokens: 'client_id'). A path goes through a list
+   * into each of its members.
    * @default { scopes: 'scope', audience: 'aud' }, and roles: 'roles' where the keys are ours: another issuer's 'admin' is not our admin
    */
   readonly claims?: {
@@ -69,10 +70,15 @@ export interface TrustedIssuer {
   };
   /** A last look at verified claims, after the preset's own; only `true` accepts. */
   readonly accepts?: (claims: Claims) => boolean;
+  /**
+   * Takes ID tokens too, where an issuer's credential is one. They tell a client who logged in, and give access to nothing
+   * (RFC 9068, section 5). @default false
+   */
+  readonly idTokens?: boolean;
 }
 
 /** What may be said of any issuer, on top of a preset. */
-export type Reading = Pick<TrustedIssuer, 'claims' | 'accepts' | 'types'>;
+export type Reading = Pick<TrustedIssuer, 'claims' | 'accepts' | 'types' | 'idTokens'>;
 
 /** Whether these keys are ours, as `localKeys` makes them: what they verify was signed by us. */
 export function isSigningKeys(keys: unknown): keys is SigningKeys {

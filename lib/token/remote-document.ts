@@ -32,11 +32,10 @@ export function trustworthyUrl(url: unknown): URL | string {
 }
 
 /**
- * Fetches a JSON document of 64 KiB at most, within `timeout` milliseconds. Redirects are followed at the same origin only:
+ * Fetches a JSON document of 64 KiB at most, until `signal` calls it off. Redirects are followed at the same origin only:
  * where keys come from is not for others to say.
  */
-export async function fetchDocument(url: URL, timeout: number): Promise<RemoteDocument> {
-  const signal = AbortSignal.timeout(timeout);
+export async function fetchDocument(url: URL, signal: AbortSignal): Promise<RemoteDocument> {
   let place = url;
   for (let redirects = 0; redirects <= MOST_REDIRECTS; redirects++) {
     const response = await fetch(place, {

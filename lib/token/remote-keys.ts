@@ -35,7 +35,7 @@ export function remoteKeys(url: string | URL, options: RemoteKeysOptions): Verif
     algorithms,
     maxAge,
     async fetchEdition() {
-      const { value, maxAge: said } = await fetchDocument(place, timeout);
+      const { value, maxAge: said } = await fetchDocument(place, AbortSignal.timeout(timeout));
       return { jwks: value, algorithms, maxAge: said };
     },
   });

@@ -9,6 +9,7 @@ export const TRUSTED_ISSUER_OPTIONS = [
   'types',
   'claims',
   'accepts',
+  'idTokens',
 ] as const satisfies readonly (keyof TrustedIssuer)[];
 
 /** Throws a TypeError in the factory's name that says what to write instead. */
@@ -24,6 +25,7 @@ export function checkTrustedIssuer(factory: string, issuer: TrustedIssuer): void
     options.fail(`"types" must be a list of typ headers, such as ['at+jwt']`);
   }
   options.optionalFunction('accepts');
+  options.flag('idTokens', false);
   if (issuer.claims !== undefined) checkClaims(factory, issuer.claims);
 }
 

@@ -83,6 +83,12 @@ describe('auth0', () => {
   test('refuses its ID tokens, tokens for another API, and of an issuer without the slash', async () => {
     const idToken = { ...claims, aud: 'my_client', nonce: 'n', scope: undefined };
     expect(await judge(auth0(options), rs.sign(idToken, jwt))).toBe(401);
+    // Where somebody took the client for the API, and with as little in it as an ID token can have.
+    const { scope: _scope, permissions: _permissions, azp: _azp, ...bare } = { ...claims, aud: 'my_client' };
+    const client = auth0({ ...options, audience: 'my_client' });
+    for (const more of [{}, { azp: 'my_client' }, { aud: ['my_client'], azp: 'my_client' }, { nonce: 'n', sid: 's' }]) {
+      expect(await judge(client, rs.sign({ ...bare, ...more }, jwt))).toBe(401);
+    }
     expect(await judge(auth0(options), rs.sign({ ...claims, aud: 'https://other.example' }, jwt))).toBe(401);
     expect(await judge(auth0(options), rs.sign({ ...claims, iss: 'https://shop.eu.auth0.com' }, jwt))).toBe(401);
   });
@@ -184,6 +190,18 @@ describe('clerk', () => {
     for (const each of refused) expect(await judge(clerk(options), rs.sign(each, jwt))).toBe(401);
   });
 
+  test('an audience that session tokens were given must be named, and then be there', async () => {
+    const forOrders = rs.sign({ ...claims, aud: 'https://orders.example' }, jwt);
+    const several = rs.sign({ ...claims, aud: ['https://other.example', 'https://orders.example'] }, jwt);
+    expect(await judge(clerk(options), forOrders)).toBe(401);
+    const orders = clerk({ ...options, audience: 'https://orders.example' });
+    for (const token of [forOrders, several]) expect(await judge(orders, token)).toMatchObject({ subject: 'user_1' });
+    const others = ['https://other.example', [], null, undefined];
+    for (const aud of others) expect(await judge(orders, rs.sign({ ...claims, aud }, jwt))).toBe(401);
+    const nobodys = { ...claims, aud: 'https://orders.example', azp: 'https://evil.shop.example' };
+    expect(await judge(orders, rs.sign(nobodys, jwt))).toBe(401);
+  });
+
   test('reads the roles of version 1 where it is told to', async () => {
     const { o: _o, ...rest } = claims;
     const token = rs.sign({ ...rest, org_role: 'org:admin' }, jwt);
@@ -213,6 +231,10 @@ describe('firebase', () => {
     expect(asked).toEqual([
       'https://www.googleapis.com/service_accounts/v1/jwk/securetoken@system.gserviceaccount.com',
     ]);
+  });
+
+  test('takes them with claims that tell an ID token elsewhere', async () => {
+    expect(await judge(issuer(), rs.sign({ ...claims, nonce: 'n' }, jwt))).toMatchObject({ subject: 'u1' });
   });
 
   test('refuses those of another project, session cookies, unsigned ones, and those who never logged in', async () => {
@@ -309,6 +331,15 @@ describe('kinde', () => {
     expect(asked).toEqual(['https://shop.kinde.com/.well-known/jwks']);
   });
 
+  test('reads roles that are objects where it is told to', async () => {
+    const roles = [{ id: '0193', key: 'admin', name: 'Administrator' }];
+    const token = rs.sign({ ...claims, roles }, jwt);
+    expect(await judge(kinde({ ...options, claims: { roles: ['roles', 'key'] } }), token)).toMatchObject({
+      roles: ['admin'],
+    });
+    expect(await judge(kinde(options), token)).toMatchObject({ roles: [] });
+  });
+
   test('refuses its ID tokens, whatever their audience, and tokens for no API', async () => {
     const { scp: _scp, ...idToken } = claims;
     for (const each of [idToken, { ...claims, aud: [] }, { ...claims, aud: ['https://shop.kinde.com'] }]) {
@@ -343,6 +374,12 @@ describe('keycloak', () => {
     expect(asked).toEqual(['https://id.shop.example/realms/shop/protocol/openid-connect/certs']);
     const forged = { ...issuerKey('enc', 'RS256'), kid: 'enc' };
     expect(await judge(keycloak(options), forged.sign(claims, jwt))).toBe(401);
+  });
+
+  test('takes the access tokens of versions before 25, which hold the nonce of the login', async () => {
+    expect(await judge(keycloak(options), rs.sign({ ...claims, nonce: 'n' }, jwt))).toMatchObject({
+      subject: 'f:1:ann',
+    });
   });
 
   test('refuses ID, refresh and logout tokens, and tokens that no mapper meant for this API', async () => {
@@ -382,7 +419,7 @@ describe('every preset', () => {
     keycloak: (reading) => keycloak({ baseUrl: 'https://k.example', realm: 'r', audience: 'api', ...reading }),
   };
   const good: Readonly<Record<string, object>> = {
-    auth0: { iss: 'https://shop.auth0.com/', aud: 'api' },
+    auth0: { iss: 'https://shop.auth0.com/', aud: 'api', azp: 'app' },
     cognito: { iss: 'https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_x', client_id: 'app', token_use: 'access' },
     clerk: { iss: 'https://c.example', azp: 'https://a.example', sid: 'sess_1' },
     firebase: { iss: 'https://securetoken.google.com/shop', aud: 'shop', auth_time: now },
@@ -409,14 +446,15 @@ describe('every preset', () => {
   });
 
   test.each<[string, object]>([
+    ['auth0', { azp: 'api' }],
     ['cognito', { token_use: 'id' }],
     ['clerk', { sts: 'pending' }],
     ['firebase', { auth_time: undefined }],
     ['kinde', { scp: undefined }],
     ['keycloak', { typ: 'ID' }],
-  ])("%s: a user's own accepts does not open the provider's trap", async (name, trap) => {
+  ])("%s: neither a user's own accepts nor idTokens opens the provider's trap", async (name, trap) => {
     const make = made[name] as (reading?: object) => TrustedIssuer;
-    expect(await judge(make({ accepts: () => true }), tokenOf(name, trap))).toBe(401);
+    expect(await judge(make({ accepts: () => true, idTokens: true }), tokenOf(name, trap))).toBe(401);
     expect(await judge(make({ accepts: () => true }), tokenOf(name))).toMatchObject({ subject: 'ann' });
   });
 
@@ -426,6 +464,13 @@ describe('every preset', () => {
     const reading = { claims: { scopes: 'my_scopes', roles: ['my', 'roles'] } };
     const token = tokenOf(name, { my_scopes: 'a b', my: { roles: ['r'] } });
     expect(await judge(make(reading), token)).toMatchObject({ scopes: ['a', 'b'], roles: ['r'] });
+  });
+
+  test.each(names)('A-J07: %s takes what looks like an ID token only where it is told to', async (name) => {
+    const make = made[name] as (reading?: object) => TrustedIssuer;
+    const idToken = tokenOf(name, { nonce: 'n', at_hash: 'x' });
+    expect(await judge(make({ idTokens: false }), idToken)).toBe(401);
+    expect(await judge(make({ idTokens: true }), idToken)).toMatchObject({ subject: 'ann' });
   });
 
   test.each(names)('%s: tokens of every other provider are refused', async (name) => {
@@ -450,6 +495,11 @@ describe('every preset', () => {
       'a domain with https://',
       () => auth0({ domain: 'https://x.auth0.com', audience: 'api' }),
       /^auth0: "domain" must be the domain alone/,
+    ],
+    [
+      'an audience that is none',
+      () => clerk({ issuer: 'https://c.example', authorizedParties: ['x'], audience: '' }),
+      /^clerk: "audience" must be given/,
     ],
     ['no audience', () => auth0({ domain: 'x.auth0.com' } as never), /^auth0: "audience" must be given/],
     ['a region that is none', () => cognito({ region: 'a.b/', userPoolId: 'x', clientId: 'y' }), /"region" must be/],

@@ -176,6 +176,15 @@ describe('scopes and roles', () => {
     expect(read({ scope: 'a', ...payload }, { claims: { roles: 'x' } })).toMatchObject({ scopes: ['a'], roles: [] });
   });
 
+  test('a path goes through a list into each of its members, and not one may lack what it names', () => {
+    const roles = { claims: { roles: ['roles', 'key'] } };
+    expect(read({ roles: [{ id: '1', key: 'admin' }, { key: 'editor' }] }, roles).roles).toEqual(['admin', 'editor']);
+    expect(read({ roles: [] }, roles).roles).toEqual([]);
+    for (const other of [[{ key: 'admin' }, { id: '2' }], ['admin'], [null], [{ key: ['admin'] }], { admin: true }]) {
+      expect(read({ roles: other }, roles).roles).toEqual([]);
+    }
+  });
+
   test('T38: a path goes through own members only', () => {
     for (const path of [
       ['constructor', 'name'],
@@ -183,8 +192,10 @@ describe('scopes and roles', () => {
       ['roles', 'constructor', 'name'],
       ['sub', 'length'],
       ['x', 'y', 'z'],
+      ['list', 'constructor', 'name'],
     ]) {
-      expect(read({ roles: ['a'] }, { claims: { roles: path } }).roles, path.join()).toEqual([]);
+      const payload = { roles: ['a'], list: [{}] };
+      expect(read(payload, { claims: { roles: path } }).roles, path.join()).toEqual([]);
     }
   });
 });
@@ -227,6 +238,35 @@ describe('whom it is for, and what it is', () => {
     };
     expect(reason({}, { accepts: fails })).toBe('bad_claim');
     expect(reason({ tenant: 'a' }, { accepts: ({ tenant }) => tenant === 'a' })).toBe('accepted');
+  });
+});
+
+describe('A-J07: an ID token is no access token (RFC 9068, section 5)', () => {
+  const hashes = [{ at_hash: 'x' }, { c_hash: 'x' }, { s_hash: 'x' }, { at_hash: null }, { at_hash: 'x', scope: 'a' }];
+  const answers = [{ nonce: 'n' }, { nonce: '' }, { nonce: 'n', auth_time: now, sid: 's', azp: 'api' }];
+
+  test.each([...hashes, ...answers])('%j tells one, whoever signed it', (members) => {
+    expect(reason(members)).toBe('bad_claim');
+    expect(reason(members, { keys: foreignKeys })).toBe('bad_claim');
+    expect(reason(members, { idTokens: false })).toBe('bad_claim');
+  });
+
+  test.each([...hashes, ...answers])(
+    '%j is taken where ID tokens are, and in what is at+jwt by its header',
+    (members) => {
+      expect(reason(members, { idTokens: true })).toBe('accepted');
+      expect(reason(members, { types: ['at+jwt'] })).toBe('accepted');
+    },
+  );
+
+  test.each([
+    { nonce: 'n', scope: 'read' },
+    { nonce: 'n', scope: '' },
+    { nonce: 'n', scp: 'read' },
+    { nonce: 'n', scp: ['read'] },
+    { auth_time: now, acr: '1', amr: ['pwd'], azp: 'app', sid: 's' },
+  ])('%j may stand in an access token', (members) => {
+    expect(reason(members)).toBe('accepted');
   });
 });
 

@@ -2,7 +2,7 @@ import { createServer } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import express from 'express';
 import { discover, jwtAuth, type TrustedIssuer } from 'portcullis';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { freePort } from '../support/free-port.ts';
 import { serve } from '../support/http-server.ts';
 import { goodClaims, type IssuerKey, issuerKey, type KeyServer, startKeyServer } from './key-server.ts';
@@ -81,6 +81,27 @@ describe('discover', () => {
     expect(await statusOf(rs, await offering('none', 'HS256'))).toBe(503);
   });
 
+  test('A-J07: an ID token is refused, though the API goes by the name of its client', async () => {
+    const a = issuerKey('a');
+    const server = await issuerAt('', openid, [a]);
+    const ask = await apiFor(discover(server.issuer, { audience: 'client' }));
+    const askAnyway = await apiFor(discover(server.issuer, { audience: 'client', idTokens: true }));
+    const token = (claims: object) =>
+      a.sign(goodClaims({ iss: server.issuer, aud: 'client', ...claims }), { typ: 'JWT' });
+    const idTokens = [{ nonce: 'n', auth_time: 1, azp: 'client' }, { at_hash: 'x' }, { c_hash: 'x', scope: 'openid' }];
+    for (const claims of idTokens) {
+      expect([claims, (await ask(token(claims))).status]).toEqual([claims, 401]);
+      expect([claims, (await askAnyway(token(claims))).status]).toEqual([claims, 200]);
+    }
+    // As Azure AD B2C and Keycloak before version 25 make their access tokens.
+    for (const claims of [
+      { nonce: 'n', scp: 'read' },
+      { nonce: 'n', scope: 'openid', typ: 'Bearer' },
+    ]) {
+      expect([claims, (await ask(token(claims))).status]).toEqual([claims, 200]);
+    }
+  });
+
   test('what the reader says of claims, types and acceptance holds', async () => {
     const a = issuerKey('a');
     const server = await issuerAt('', openid, [a]);
@@ -105,6 +126,29 @@ describe('discover', () => {
     const server = await issuerAt('', openid, [a], more);
     expect(await statusOf(a, server)).toBe(503);
     expect(server.asked).not.toContain('/keys');
+  });
+
+  test('an issuer elsewhere cannot send us to our own host for its keys: 503', async () => {
+    const a = issuerKey('a');
+    const server = await issuerAt('', openid, [a], { issuer: 'https://issuer.example' });
+    const { fetch } = globalThis;
+    // That host is not to be had here.
+    vi.stubGlobal('fetch', (url: URL | string, init: RequestInit) => {
+      const { host, pathname } = new URL(url);
+      return fetch(host === 'issuer.example' ? `${server.url}${pathname}` : url, init);
+    });
+    onTestFinished(() => void vi.unstubAllGlobals());
+    expect(await statusOf(a, { issuer: 'https://issuer.example' })).toBe(503);
+    expect(server.asked).toEqual(['/.well-known/openid-configuration']);
+  });
+
+  test('all its documents together have five seconds', async () => {
+    const a = issuerKey('a');
+    const server = await issuerAt('', oauth, [a]);
+    const { fault } = server;
+    server.fault = (req, res) => void setTimeout(() => fault?.(req, res), 2_000);
+    expect(await statusOf(a, server)).toBe(503);
+    expect(server.asked).toHaveLength(3);
   });
 
   test('an issuer that calls itself otherwise: the developer hears of it, once, with the name to write', async () => {

@@ -22,6 +22,6 @@ describe('what a server says of how long its document holds', () => {
   ])('%o', async (headers, maxAge) => {
     const { url, close } = await serve((_req, res) => void res.writeHead(200, headers).end('{"a":1}'));
     onTestFinished(() => close());
-    expect(await fetchDocument(new URL(url), 5_000)).toEqual({ value: { a: 1 }, maxAge });
+    expect(await fetchDocument(new URL(url), AbortSignal.timeout(5_000))).toEqual({ value: { a: 1 }, maxAge });
   });
 });

@@ -18,6 +18,7 @@ test.each([
   { claims: {} },
   { claims: { scopes: 'scp', roles: ['realm_access', 'roles'], audience: 'client_id' } },
   { accepts: () => true },
+  { idTokens: true },
   { keys: { find: () => undefined } },
 ])('good: %j', (members) => {
   expect(check(members)).not.toThrow();
@@ -40,6 +41,7 @@ test.each([
   [{ types: 'at+jwt' }, '"types" must be a list'],
   [{ types: [''] }, '"types" must be a list'],
   [{ accepts: true }, '"accepts" must be a function'],
+  [{ idTokens: 'yes' }, 'jwtAuth: "idTokens" must be true or false'],
   [{ claims: { role: 'x' } }, 'unknown option "role", did you mean "roles"?'],
   [{ claims: { roles: [] } }, '"roles" must be a claim'],
   [{ claims: { scopes: 5 } }, '"scopes" must be a claim'],

@@ -1,4 +1,5 @@
 import { createHash, hkdfSync } from 'node:crypto';
+import { weakness } from './guessable-secrets.ts';
 
 // 256 bits, as many as the HMAC under it gives out (RFC 2104, 3).
 const LEAST_BYTES = 32;
@@ -7,7 +8,7 @@ const RECIPE = `make one with: node -e "console.log(require('crypto').randomByte
 
 /**
  * The secrets of a mode, the signing one first. Throws a TypeError in the factory's name unless each is a string of at
- * least 32 bytes that nobody can guess, and none is listed twice.
+ * least 32 bytes that nobody can guess and no key, and none is listed twice.
  */
 export function settleSecrets(factory: string, secret: string | readonly string[]): readonly string[] {
   const secrets: readonly unknown[] = Array.isArray(secret) ? [...secret] : [secret];
@@ -18,7 +19,8 @@ export function settleSecrets(factory: string, secret: string | readonly string[
   for (const each of secrets) {
     if (typeof each !== 'string') fail('must be given, as a string or a list of strings');
     if (Buffer.byteLength(each as string) < LEAST_BYTES) fail(`must be at least ${LEAST_BYTES} bytes long`);
-    if (isGuessable(each as string)) fail('is one that anybody can guess');
+    const complaint = weakness(Buffer.from(each as string));
+    if (complaint !== undefined) fail(complaint);
   }
   if (new Set(secrets).size < secrets.length) fail('lists the same secret twice');
   return Object.freeze(secrets as string[]);
@@ -32,47 +34,3 @@ export function purposeKey(secret: string, purpose: string, ...context: string[]
     .digest();
   return Buffer.from(hkdfSync('sha256', secret, '', info, 32));
 }
-
-/** Whether a secret is short text over and over, a placeholder never filled in, or one that tutorials print. */
-export function isGuessable(secret: string): boolean {
-  const plain = secret.toLowerCase().replace(/[^a-z0-9]/g, '');
-  return repeats(secret) || FAMOUS.has(plain) || PLACEHOLDERS.some((placeholder) => plain.includes(placeholder));
-}
-
-// `aaaa…`, `secretsecret…`, `1234567890123…`: a unit of up to ten characters.
-function repeats(secret: string): boolean {
-  for (let unit = 1; unit <= 10; unit++) {
-    if (secret.slice(unit) === secret.slice(0, -unit)) return true;
-  }
-  return false;
-}
-
-// Without case and punctuation.
-const PLACEHOLDERS: readonly string[] = [
-  'changeme',
-  'changethis',
-  'changeinproduction',
-  'replaceme',
-  'replacethis',
-  'yoursecret',
-  'yoursupersecret',
-  'yourjwtsecret',
-  'your256bitsecret',
-  'yourverysecret',
-  'keyboardcat',
-];
-
-const FAMOUS: ReadonlySet<string> = new Set([
-  '0123456789abcdef0123456789abcdef',
-  '0123456789abcdefghijklmnopqrstuvwxyz',
-  '00112233445566778899aabbccddeeff',
-  'abcdefghijklmnopqrstuvwxyz012345',
-  'abcdefghijklmnopqrstuvwxyz123456',
-  'abcdefghijklmnopqrstuvwxyz0123456789',
-  'astringsecretatleast256bitslong',
-  'astringsecretatleast384bitslongxyz',
-  'complexpasswordatleast32characterslong',
-  'supersecretkeythatisatleast32characterslong',
-  'thisisasecretkeythatisatleast32characterslong',
-  'averylongsecretkeythatisatleast32characterslong',
-]);

@@ -1,8 +1,8 @@
 import { createPrivateKey, createPublicKey, createSecretKey, type JsonWebKey, KeyObject } from 'node:crypto';
+import { weakness } from '../guessable-secrets.ts';
 import { readOptions } from '../options.ts';
 import { ALGORITHMS, algorithmNamed, isSymmetric, misfit } from './algorithms.ts';
 import type { Alg, Key, KeyInput } from './keys.ts';
-import { weakness } from './secrets.ts';
 
 /** Reads one key, in whatever form it is given. Throws a TypeError that says what to do, and never what the key is. */
 export function readKey(input: KeyInput): Key {

@@ -1,4 +1,5 @@
 import type { KeyObject } from 'node:crypto';
+import { isSoundPoint } from './ed25519-points.ts';
 import type { Alg } from './keys.ts';
 
 interface Algorithm {
@@ -71,6 +72,8 @@ export function misfit(alg: Alg, key: KeyObject): string | undefined {
   }
   const details = key.asymmetricKeyDetails ?? {};
   if (curve !== undefined && details.namedCurve !== curve) return `takes a key on the curve ${curve}`;
+  if (keyType === 'ed25519' && !isSoundPoint(key))
+    return 'needs a key that is a sound point: under this one others can sign';
   if (keyType !== 'rsa') return undefined;
   if ((details.modulusLength ?? 0) < leastSize) return `needs an RSA key of at least ${leastSize} bits`;
   const exponent = details.publicExponent ?? 0n;

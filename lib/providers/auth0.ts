@@ -1,3 +1,4 @@
+import type { Claims } from '../auth.ts';
 import { readOptions } from '../options.ts';
 import type { Reading, TrustedIssuer } from '../token/keys.ts';
 import { remoteKeys } from '../token/remote-keys.ts';
@@ -29,9 +30,14 @@ export function auth0(options: Auth0Options): TrustedIssuer {
       issuer: `https://${domain}/`,
       audience: reader.text('audience'),
       keys,
-      // An access token names the client that asked for it; an ID token is for that client.
-      accepts: ({ aud, azp, client_id: client = azp }) => typeof client === 'string' && ![aud].flat().includes(client),
+      accepts: isAccessToken,
     },
     options,
   );
+}
+
+/** An access token names the client that asked for it, or at least what that got; an ID token is for the client itself. */
+function isAccessToken({ aud, azp, client_id: client = azp, scope, permissions }: Claims): boolean {
+  if (client === undefined) return scope !== undefined || permissions !== undefined;
+  return ![aud].flat().includes(client);
 }

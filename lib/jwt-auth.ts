@@ -12,7 +12,7 @@ import { bearerOf } from './request/bearer.ts';
 import { cookieValues } from './request/cookies.ts';
 import { type CrossSitePolicy, crossSitePolicy, isUnsafe, isUpgrade } from './request/cross-site.ts';
 import type { TrustedIssuer } from './token/keys.ts';
-import { checkTrustedIssuer, TRUSTED_ISSUER_OPTIONS } from './token/trusted-issuer.ts';
+import { checkTrustedIssuer, TRUSTED_ISSUER_OPTIONS, trustedIssuerIn } from './token/trusted-issuer.ts';
 
 export type JwtAuthOptions = Omit<ModeOptions, 'store'> &
   (TrustedIssuer | { readonly issuers: readonly TrustedIssuer[] }) & {
@@ -112,8 +112,7 @@ function settleStore(store: AuthStore | undefined): StoreParts {
 function settleIssuers(options: JwtAuthOptions): readonly TrustedIssuer[] {
   const { issuers } = options as { readonly issuers?: readonly TrustedIssuer[] };
   if (issuers === undefined) {
-    const { issuer, audience, keys, types, claims, accepts } = options as TrustedIssuer;
-    const trusted = { issuer, audience, keys, ...definedOf({ types, claims, accepts }) };
+    const trusted = trustedIssuerIn(options as TrustedIssuer);
     checkTrustedIssuer('jwtAuth', trusted);
     return [trusted];
   }
@@ -123,8 +122,4 @@ function settleIssuers(options: JwtAuthOptions): readonly TrustedIssuer[] {
   if (both !== undefined) throw new TypeError(`jwtAuth: give "issuers" or "${both}", not both`);
   for (const trusted of issuers) checkTrustedIssuer('jwtAuth', trusted);
   return issuers;
-}
-
-function definedOf<T extends object>(values: T): { [K in keyof T]?: NonNullable<T[K]> } {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as never;
 }

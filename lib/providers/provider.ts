@@ -1,7 +1,7 @@
 import type { Claims } from '../auth.ts';
 import type { Reading, TrustedIssuer, VerificationKeys } from '../token/keys.ts';
 import { trustworthyUrl } from '../token/remote-document.ts';
-import { checkTrustedIssuer } from '../token/trusted-issuer.ts';
+import { checkTrustedIssuer, OWN_RULE, type PresetIssuer } from '../token/trusted-issuer.ts';
 
 /** What a preset knows of its provider, before its user adds to it. */
 export interface Provider {
@@ -19,7 +19,10 @@ export interface Provider {
 /** The options that every preset takes. */
 export const READING = ['claims', 'accepts', 'types', 'idTokens'] as const satisfies readonly (keyof Reading)[];
 
-/** Lays what the user says over what the preset knows: `claims` one by one, `types` whole; both `accepts` must agree. */
+/**
+ * Lays what the user says over what the preset knows: `claims` one by one, `types` whole; both `accepts` must agree. The
+ * provider's own is in `accepts`, for whoever takes the issuer's members one by one, and where no spread can replace it.
+ */
 export function trust(factory: string, { accepts: own, ...provider }: Provider, reading: Reading): TrustedIssuer {
   const { accepts, types, idTokens } = reading;
   const trusted: TrustedIssuer = {
@@ -31,10 +34,12 @@ export function trust(factory: string, { accepts: own, ...provider }: Provider, 
   };
   checkTrustedIssuer(factory, trusted);
   if (own === undefined) return trusted;
-  return {
+  const preset: PresetIssuer = {
     ...trusted,
     accepts: (claims) => own(claims) === true && (accepts === undefined || accepts(claims) === true),
+    [OWN_RULE]: own,
   };
+  return preset;
 }
 
 /** A host name alone, such as `tenant.eu.auth0.com`: what stands around it is the preset's affair. */

@@ -2,6 +2,7 @@ import type { Claims } from '../auth.ts';
 import { InvalidToken } from '../errors.ts';
 import type { Jws } from './jws.ts';
 import type { TrustedIssuer } from './keys.ts';
+import { OWN_RULE, type PresetIssuer } from './trusted-issuer.ts';
 
 /** What a token must say, whatever its algorithm. Throws `InvalidToken` for one that does not; expiry is not judged here. */
 export type ClaimsPolicy = (jws: Jws) => void;
@@ -43,9 +44,11 @@ export function claimsPolicy(trusted: TrustedIssuer, limits: TimeLimits): Claims
   };
 }
 
-/** The issuer's own last word (`accepts`): it may change its mind, so it is asked at every use. Throws `InvalidToken`. */
-export function checkAccepted({ accepts }: TrustedIssuer, claims: Claims): void {
-  if (accepts !== undefined) demand(isTrue(accepts, claims), 'accepts');
+/** The last word on an issuer's tokens: it may change its mind, so it is asked at every use. Throws `InvalidToken`. */
+export function checkAccepted({ [OWN_RULE]: own, accepts }: PresetIssuer, claims: Claims): void {
+  for (const rule of [own, accepts]) {
+    if (rule !== undefined) demand(isTrue(rule, claims), 'accepts');
+  }
 }
 
 /** Whether `now` is at or past the end (RFC 7519, section 4.1.4). All in milliseconds. */

@@ -1,3 +1,4 @@
+import type { Claims } from '../auth.ts';
 import { readOptions } from '../options.ts';
 import type { TrustedIssuer } from './keys.ts';
 
@@ -11,6 +12,24 @@ export const TRUSTED_ISSUER_OPTIONS = [
   'accepts',
   'idTokens',
 ] as const satisfies readonly (keyof TrustedIssuer)[];
+
+/**
+ * Where a preset keeps its provider's own rule besides `accepts`: what is written beside a spread preset replaces members
+ * of that name, but not this. By its registered name it is known to every copy of this package.
+ */
+export const OWN_RULE = Symbol.for('portcullis.ownRule');
+
+/** A trusted issuer as a preset makes it. */
+export interface PresetIssuer extends TrustedIssuer {
+  readonly [OWN_RULE]?: (claims: Claims) => boolean;
+}
+
+/** The trusted issuer among a factory's options, not yet checked; what is undefined counts as not given. */
+export function trustedIssuerIn(options: Partial<PresetIssuer>): PresetIssuer {
+  const names: readonly (keyof PresetIssuer)[] = [...TRUSTED_ISSUER_OPTIONS, OWN_RULE];
+  const given = names.filter((name) => options[name] !== undefined);
+  return Object.fromEntries(given.map((name) => [name, options[name]])) as unknown as PresetIssuer;
+}
 
 /** Throws a TypeError in the factory's name that says what to write instead. */
 export function checkTrustedIssuer(factory: string, issuer: TrustedIssuer): void {

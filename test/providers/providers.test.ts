@@ -6,6 +6,7 @@ import {
   clerk,
   cognito,
   firebase,
+  type JwtAuthOptions,
   jwtAuth,
   keycloak,
   kinde,
@@ -39,10 +40,13 @@ afterAll(async () => {
   await server.close();
 });
 
+const inList = (issuer: TrustedIssuer): JwtAuthOptions => ({ issuers: [issuer], store: 'none' });
+const spread = (issuer: TrustedIssuer): JwtAuthOptions => ({ ...issuer, store: 'none' });
+
 /** What an API behind this issuer makes of a token: who calls, or the status it refuses with. */
-async function judge(issuer: TrustedIssuer, token: string): Promise<Auth | number> {
+async function judge(issuer: TrustedIssuer, token: string, say = inList): Promise<Auth | number> {
   const app = express();
-  app.use(jwtAuth({ issuers: [issuer], store: 'none' }));
+  app.use(jwtAuth(say(issuer)));
   app.get('/', (req, res) => void res.json(req.auth));
   const { url, close } = await serve(app);
   onTestFinished(() => close());
@@ -445,18 +449,52 @@ describe('every preset', () => {
     expect(await judge(make({ accepts: () => 'yes' }), tokenOf(name))).toBe(401);
   });
 
-  test.each<[string, object]>([
+  const traps: [string, object][] = [
     ['auth0', { azp: 'api' }],
     ['cognito', { token_use: 'id' }],
     ['clerk', { sts: 'pending' }],
     ['firebase', { auth_time: undefined }],
     ['kinde', { scp: undefined }],
     ['keycloak', { typ: 'ID' }],
-  ])("%s: neither a user's own accepts nor idTokens opens the provider's trap", async (name, trap) => {
+  ];
+  test.each(traps)("%s: neither a user's own accepts nor idTokens opens the provider's trap", async (name, trap) => {
     const make = made[name] as (reading?: object) => TrustedIssuer;
     expect(await judge(make({ accepts: () => true, idTokens: true }), tokenOf(name, trap))).toBe(401);
     expect(await judge(make({ accepts: () => true }), tokenOf(name))).toMatchObject({ subject: 'ann' });
   });
+
+  test.each(traps)(
+    "%s: an accepts written beside a spread preset does not take the place of the provider's own",
+    async (name, trap) => {
+      const make = made[name] as (reading?: object) => TrustedIssuer;
+      const beside = { ...make(), accepts: ({ tenant }: { tenant?: unknown }) => tenant === 7 };
+      for (const say of [inList, spread]) {
+        expect(await judge(beside, tokenOf(name, { tenant: 7, ...trap }), say)).toBe(401);
+        expect(await judge(beside, tokenOf(name, { tenant: 8 }), say)).toBe(401);
+        expect(await judge(beside, tokenOf(name, { tenant: 7 }), say)).toMatchObject({ subject: 'ann' });
+        const { issuer, audience, keys, claims, accepts } = make() as Required<TrustedIssuer>;
+        // Copied one by one, and what a program forgot counts as not there.
+        const copied = { issuer, audience, keys, claims, accepts };
+        expect(await judge(copied, tokenOf(name, trap), say)).toBe(401);
+        expect(await judge({ ...make(), accepts: undefined } as never, tokenOf(name, trap), say)).toBe(401);
+      }
+    },
+  );
+
+  test.each(['cognito', 'clerk', 'kinde', 'keycloak'])(
+    '%s: claims written beside a spread preset take its own away, and open nothing',
+    async (name) => {
+      const make = made[name] as (reading?: object) => TrustedIssuer;
+      const beside = { ...make(), claims: {} };
+      const token = tokenOf(name, { scp: ['read'], realm_access: { roles: ['admin'] }, roles: ['admin'] });
+      const audienceElsewhere = name === 'cognito' || name === 'clerk';
+      for (const say of [inList, spread]) {
+        const verdict = await judge(beside, token, say);
+        if (audienceElsewhere) expect(verdict).toBe(401);
+        else expect(verdict).toMatchObject({ scopes: [], roles: [] });
+      }
+    },
+  );
 
   test.each(names)('%s: types and claims override', async (name) => {
     const make = made[name] as (reading?: object) => TrustedIssuer;

@@ -45,9 +45,9 @@ export function claimsPolicy(trusted: TrustedIssuer, limits: TimeLimits): Claims
 }
 
 /** The last word on an issuer's tokens: it may change its mind, so it is asked at every use. Throws `InvalidToken`. */
-export function checkAccepted({ [OWN_RULE]: own, accepts }: PresetIssuer, claims: Claims): void {
+export function checkAccepted({ [OWN_RULE]: own, accepts, issuer }: PresetIssuer, claims: Claims): void {
   for (const rule of [own, accepts]) {
-    if (rule !== undefined) demand(isTrue(rule, claims), 'accepts');
+    if (rule !== undefined) demand(isTrue(rule, claims, issuer), 'accepts');
   }
 }
 
@@ -99,12 +99,30 @@ function isDate(value: unknown): value is number {
   return typeof value === 'number' && Number.isFinite(value);
 }
 
-function isTrue(accepts: (claims: Claims) => boolean, claims: Claims): boolean {
+function isTrue(accepts: (claims: Claims) => unknown, claims: Claims, issuer: string): boolean {
   try {
-    return accepts(claims) === true;
+    const answer = accepts(claims);
+    if (typeof (answer as Partial<PromiseLike<unknown>> | null | undefined)?.then === 'function') {
+      warnOnce(issuer);
+      // Nobody waits for it: if it fails, that must not end the process.
+      Promise.resolve(answer).catch(() => {});
+    }
+    return answer === true;
   } catch {
     return false;
   }
+}
+
+const warned = new Set<string>();
+
+// Clients only see 401: whoever wrote it must hear of it.
+function warnOnce(issuer: string): void {
+  if (warned.has(issuer)) return;
+  warned.add(issuer);
+  process.emitWarning(
+    `the "accepts" for tokens of ${JSON.stringify(issuer)} gave a promise, and every token is refused: it must not be async`,
+    { code: 'PORTCULLIS_ACCEPTS' },
+  );
 }
 
 function demand(condition: boolean, claim: string): void {

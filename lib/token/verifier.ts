@@ -1,3 +1,4 @@
+import { KeyObject } from 'node:crypto';
 import { AuthError, InvalidToken, StoreUnavailable } from '../errors.ts';
 import { algorithmNamed } from './algorithms.ts';
 import { type ClaimsPolicy, checkAccepted, claimsPolicy, isExpired, type TimeLimits } from './claims.ts';
@@ -10,7 +11,7 @@ export type { VerifiedToken } from './verified-token.ts';
 
 /** Judges tokens. What it gives for one token is the same object until its key is replaced, so facts can be kept by it. */
 export interface TokenVerifier {
-  /** Throws (or rejects with) `InvalidToken`. Sync when the keys are found synchronously. */
+  /** Throws (or rejects with) `InvalidToken`. Sync when the keys are found synchronously, else a promise of this realm. */
   verify(token: string): VerifiedToken | Promise<VerifiedToken>;
   /** The same, but a token that is merely expired is taken: for logout. */
   verifyExpired(token: string): VerifiedToken | Promise<VerifiedToken>;
@@ -52,10 +53,9 @@ export function tokenVerifier(settings: { readonly issuers: readonly TrustedIssu
     if (issuer === undefined) throw new InvalidToken('bad_claim', 'iss');
     const asked = keyAsked(jws);
     return after(findKey(issuer, asked), (key) => {
-      const verified = judge(jws, issuer, asked.alg, key);
-      if (!isExpired(verified.expiresAt, settings)) {
-        recent.set(token, { issuer, asked, key: key as Key, verified });
-      }
+      checkKey(key, asked.alg);
+      const verified = judge(jws, issuer, key);
+      if (!isExpired(verified.expiresAt, settings)) recent.set(token, { issuer, asked, key, verified });
       return verified;
     });
   }
@@ -90,22 +90,39 @@ function keyAsked({ header }: Jws): Verdict['asked'] {
   return header.kid === undefined ? { alg } : { alg, kid: header.kid };
 }
 
-// Keys that cannot be had now are no reason to throw a good token away.
-function findKey({ trusted }: Issuer, asked: Verdict['asked']): Key | undefined | Promise<Key | undefined> {
-  const unavailable = (error: unknown): never => {
-    throw error instanceof AuthError ? error : new StoreUnavailable(error, 'the issuer of this token');
-  };
+// What a developer's own `find` gives can be anything. Keys that cannot be had now are no reason to throw a good token away.
+function findKey({ trusted }: Issuer, asked: Verdict['asked']): unknown {
   try {
-    const found = trusted.keys.find(asked);
-    return isPromise(found) ? found.then(undefined, unavailable) : found;
+    const found: unknown = trusted.keys.find(asked);
+    return isThenable(found) ? settle(found) : found;
   } catch (error) {
     return unavailable(error);
   }
 }
 
-function judge(jws: Jws, { trusted, policy }: Issuer, alg: Alg, key: Key | undefined): VerifiedToken {
-  if (key === undefined) throw new InvalidToken('unknown_key');
-  if (key.alg !== alg) throw new InvalidToken('unknown_key', 'the key serves another algorithm');
+// What a stranger's `then` gives need not be a promise: from here on it is one, and of this realm.
+async function settle(found: PromiseLike<unknown>): Promise<unknown> {
+  try {
+    return await found;
+  } catch (error) {
+    return unavailable(error);
+  }
+}
+
+function unavailable(error: unknown): never {
+  throw error instanceof AuthError ? error : new StoreUnavailable(error, 'the issuer of this token');
+}
+
+function checkKey(found: unknown, alg: Alg): asserts found is Key {
+  if (found === undefined || found === null) throw new InvalidToken('unknown_key');
+  const { kid, key, alg: served } = found as { readonly [Member in keyof Key]?: unknown };
+  if (typeof kid !== 'string' || !(key instanceof KeyObject)) {
+    throw new InvalidToken('unknown_key', 'what "find" gave is no key, { kid, alg, key }');
+  }
+  if (served !== alg) throw new InvalidToken('unknown_key', 'the key serves another algorithm');
+}
+
+function judge(jws: Jws, { trusted, policy }: Issuer, key: Key): VerifiedToken {
   checkSignature(jws, key);
   policy(jws);
   return verifiedToken(jws, key.kid, trusted);
@@ -113,9 +130,9 @@ function judge(jws: Jws, { trusted, policy }: Issuer, alg: Alg, key: Key | undef
 
 // Waits only where there is something to wait for: most keys are at hand, and a tick is not free.
 function after<A, B>(value: A | Promise<A>, next: (value: A) => B | Promise<B>): B | Promise<B> {
-  return isPromise(value) ? value.then(next) : next(value);
+  return isThenable(value) ? (value as Promise<A>).then(next) : next(value);
 }
 
-function isPromise<A>(value: A | Promise<A>): value is Promise<A> {
-  return typeof (value as Partial<Promise<A>> | undefined)?.then === 'function';
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as Partial<PromiseLike<unknown>> | null | undefined)?.then === 'function';
 }

@@ -51,6 +51,8 @@ function sessionIdReader({ parts, idle, signer }: SessionSettings): CredentialRe
     parts,
     touch: { after: touchAfter(idle), idle },
     handleIn(text) {
+      // Half a surrogate pair has no encoding, and is no part of an id.
+      if (/\p{Cs}/u.test(text)) return undefined;
       const id = signer.unsign(text.startsWith('s:') ? encodeURIComponent(text) : text);
       return id && { sid: sidOf(id.value) };
     },

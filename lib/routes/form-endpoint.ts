@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { isUint8Array } from 'node:util/types';
 import { type Middleware, recognitionOf, tellRefusal } from '../auth.ts';
 import { AuthError, InvalidRequest } from '../errors.ts';
 
@@ -54,8 +55,8 @@ async function readForm(req: IncomingMessage): Promise<Form> {
   if (type.trim().toLowerCase() !== 'application/x-www-form-urlencoded') {
     throw new InvalidRequest('the body must be a form, application/x-www-form-urlencoded');
   }
-  const parsed = parsedIn(req);
-  const pairs = parsed === undefined ? [...new URLSearchParams(await readText(req))] : Object.entries(parsed);
+  const body = bodyIn(req) ?? (await readText(req));
+  const pairs = typeof body === 'string' ? [...new URLSearchParams(body)] : Object.entries(body);
   const form = new Map<string, string>();
   for (const [name, value] of pairs) {
     // RFC 6749, section 3.2: no parameter twice. A parser makes a list of such.
@@ -65,20 +66,33 @@ async function readForm(req: IncomingMessage): Promise<Form> {
   return form;
 }
 
-/** What a parser in front made of the body, if one did. */
-function parsedIn(req: IncomingMessage & { readonly body?: unknown }): object | undefined {
+/** What a parser in front made of the body, if one did: an object, or all of it as text. */
+function bodyIn(req: IncomingMessage & { readonly body?: unknown }): object | string | undefined {
   const { body } = req;
+  if (typeof body === 'string' || isUint8Array(body)) return textIn(Buffer.from(body as string), req);
   if (typeof body !== 'object' || body === null) return undefined;
-  // Express 4's parsers leave an empty object also where they pass a body by, and then nobody has read it.
-  const passedBy = Object.keys(body).length === 0 && !req.readableDidRead && !req.readableEnded;
-  return passedBy ? undefined : body;
+  return Object.keys(body).length === 0 && isUnread(req) ? undefined : body;
+}
+
+function textIn(bytes: Buffer, req: IncomingMessage): string | undefined {
+  if (bytes.length > MOST_BYTES) throw unreadable();
+  return bytes.length === 0 && isUnread(req) ? undefined : bytes.toString('utf8');
+}
+
+// Express 4's parsers leave an empty body also where they pass one by.
+function isUnread(req: IncomingMessage): boolean {
+  return !req.readableDidRead && !req.readableEnded;
+}
+
+function unreadable(): InvalidRequest {
+  return new InvalidRequest('the body cannot be read');
 }
 
 function readText(req: IncomingMessage): Promise<string> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;
-    const fail = () => reject(new InvalidRequest('the body cannot be read'));
+    const fail = () => reject(unreadable());
     // Somebody read it, and kept what it said.
     if (req.readableEnded) fail();
     req.on('data', (chunk: Buffer) => {

@@ -1,7 +1,18 @@
+import { randomBytes } from 'node:crypto';
 import type { RequestListener } from 'node:http';
+import { runInNewContext } from 'node:vm';
 import express, { type RequestHandler } from 'express';
 import express4 from 'express4';
-import { introspectionHandler, jwtAuth, localKeys, tokenIssuer } from 'portcullis';
+import {
+  hybridAuth,
+  introspectionHandler,
+  jwtAuth,
+  localKeys,
+  memoryStore,
+  revocationHandler,
+  sessionAuth,
+  tokenIssuer,
+} from 'portcullis';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { serve } from '../support/http-server.ts';
 import { keyFor } from '../token/key-material.ts';
@@ -9,6 +20,7 @@ import { keyFor } from '../token/key-material.ts';
 const names = { issuer: 'https://auth.example', audience: 'https://api.example' };
 const keys = localKeys([{ kid: 'k1', alg: 'ES256', key: keyFor('ES256') }]);
 const token = tokenIssuer({ ...names, keys, lifetime: '5m' })({ subject: 'ann' });
+const foreign = { ...names, issuer: 'https://other.example', keys: { find: keys.find } };
 const mode = jwtAuth({ ...names, keys, store: 'none' });
 const endpoint = introspectionHandler({ modes: [mode], authorize: () => true });
 
@@ -23,6 +35,8 @@ type Parser = (framework: Framework) => RequestHandler;
 const json: Parser = (framework) => framework.json();
 const simpleForm: Parser = (framework) => framework.urlencoded({ extended: false });
 const richForm: Parser = (framework) => framework.urlencoded({ extended: true });
+const text: Parser = (framework) => framework.text({ type: '*/*' });
+const raw: Parser = (framework) => framework.raw({ type: '*/*' });
 const slow: Parser = () => (_req, _res, next) => void setTimeout(next, 20);
 
 const parsers: readonly (readonly [string, readonly Parser[]])[] = [
@@ -33,6 +47,9 @@ const parsers: readonly (readonly [string, readonly Parser[]])[] = [
   ['express.urlencoded({ extended: true })', [richForm]],
   ['express.json(), then express.urlencoded()', [json, richForm]],
   ['express.urlencoded(), then express.json()', [simpleForm, json]],
+  ['express.text() for everything', [text]],
+  ['express.raw() for everything', [raw]],
+  ['express.json(), then express.raw() for everything', [json, raw]],
 ];
 
 /** The address of this listener, until the test is over. */
@@ -76,10 +93,64 @@ describe.each(frameworks)('%s', (_version, framework) => {
     expect(await post(await at(app.use(endpoint) as RequestListener), 'token=x')).toEqual(ACTIVE);
   });
 
-  test('a form too long is refused behind express.json() too', async () => {
+  test.each([json, text, raw])('a form too long is refused behind a parser too', async (parser) => {
     const app = framework();
-    app.use(framework.json());
-    expect(await post(await at(app.use(endpoint) as RequestListener), `token=${'x'.repeat(20_000)}`)).toEqual(INVALID);
+    app.use(parser(framework));
+    const url = await at(app.use(endpoint) as RequestListener);
+    expect(await post(url, `token=${token}&more=${'x'.repeat(20_000)}`)).toEqual(INVALID);
+  });
+
+  test.each([
+    ['text', ''],
+    ['bytes', Buffer.alloc(0)],
+  ])('the form is read where empty %s stands for a body that nobody read', async (_what, body) => {
+    const app = framework();
+    app.use((req, _res, next) => {
+      req.body = body;
+      next();
+    });
+    expect(await post(await at(app.use(endpoint) as RequestListener), `token=${token}`)).toEqual(ACTIVE);
+  });
+
+  test.each([
+    ['a Uint8Array', Uint8Array],
+    ['one of another realm', runInNewContext('Uint8Array') as typeof Uint8Array],
+  ])('a form that stands there as %s is read', async (_what, Bytes) => {
+    const app = framework();
+    app.use((req, _res, next) => {
+      req.body = Bytes.from(Buffer.from(`x=%C3%A9&token=${token}`));
+      next();
+    });
+    expect(await post(await at(app.use(endpoint) as RequestListener), 'token=x')).toEqual(ACTIVE);
+  });
+
+  test('T39: a token of any characters at all is no credential, and no error', async () => {
+    const store = memoryStore();
+    const secret = randomBytes(32).toString('base64');
+    const own = { store, secret };
+    const session = sessionAuth(own);
+    const modes = [session, hybridAuth({ ...own, ...names, keys, transport: 'body' }), jwtAuth({ ...foreign, store })];
+    const app = framework();
+    app.use(framework.json({ type: () => true }));
+    app.use('/introspect', introspectionHandler({ modes, authorize: () => true }));
+    app.use('/revoke', revocationHandler({ modes, authorize: () => false }));
+    const url = await at(app as RequestListener);
+    const odd = [
+      's:\ud800',
+      `s:\udc00${'a'.repeat(43)}`,
+      '\ud800',
+      's:',
+      's:%',
+      's:%00',
+      's:\0',
+      'a.\ud800.c',
+      '\ud800.a.b',
+    ];
+    for (const each of odd) {
+      const body = JSON.stringify({ token: each });
+      expect(await post(`${url}/introspect`, body), body).toEqual([200, { active: false }]);
+      expect((await post(`${url}/revoke`, body))[0], body).toBe(401);
+    }
   });
 });
 

@@ -19,7 +19,8 @@ export interface KeySet {
  * Reads a JWK Set (RFC 7517, section 5). Skipped are keys that are not understood or may not be used here: another type,
  * curve, use or operation, an algorithm that is not one of `algorithms`, weak ones, secrets, and private ones, which the
  * whole world knows. A key without `alg` serves the first of `algorithms` that fits it. A key that `before` holds as well
- * stays the same object. Throws where nothing is left.
+ * stays the same object. An issuer may publish no key, and so withdraw all it had; throws where there are some, and none is
+ * left.
  */
 export function readKeySet(document: unknown, algorithms: readonly Alg[], before?: KeySet): KeySet {
   const jwks = (document as { keys?: unknown } | null)?.keys;
@@ -29,7 +30,7 @@ export function readKeySet(document: unknown, algorithms: readonly Alg[], before
     const key = readJwk(jwk, algorithms);
     return key === undefined ? [] : [known.get(nameOf(key)) ?? key];
   });
-  if (keys.length === 0) throw new Error('the JWK Set holds no key that can be used');
+  if (keys.length === 0 && jwks.length > 0) throw new Error('the JWK Set holds no key that can be used');
   return keySet(keys);
 }
 

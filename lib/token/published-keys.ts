@@ -15,12 +15,10 @@ export interface Publisher {
 export interface Edition {
   readonly jwks: unknown;
   readonly algorithms: readonly Alg[];
-  /** For how long its issuer says it holds, in milliseconds; 0: not at all. */
+  /** For how long its issuer lets it be kept, in milliseconds; undefined where it does not say. */
   readonly maxAge: number | undefined;
 }
 
-// Of an edition that its issuer would not have kept at all: asking anew for each token helps nobody.
-const UNKEPT_LIFE = 60_000;
 const SHORTEST_LIFE = 1_000;
 
 /** For so long after their end known keys serve on while their issuer cannot be reached. */
@@ -42,7 +40,8 @@ const MOST_WAITING = 1_000;
  *
  * An unknown name may mean a new key: it waits for a fetch, and those begin 1.5 s apart at least. When two of them brought
  * nothing, unknown names are refused at once, while fetches go on: so a flood of made-up names costs little, and a new key
- * is known within two seconds all the same.
+ * is known within two seconds all the same. Before that a thousand wait at most; others cannot be told anything, and `find`
+ * rejects.
  */
 export class PublishedKeys implements VerificationKeys {
   readonly #publisher: Publisher;
@@ -96,7 +95,8 @@ export class PublishedKeys implements VerificationKeys {
     // A fetch that began before the question came may have missed the key.
     if (key !== undefined || (fetched !== undefined && before === undefined)) return key;
     const next = this.#schedule();
-    if (this.#isFlooded() || this.#waiting >= MOST_WAITING) return undefined;
+    if (this.#isFlooded()) return undefined;
+    if (this.#waiting >= MOST_WAITING) throw new Error(`${MOST_WAITING} requests wait for the issuer's keys already`);
     this.#waiting++;
     await next;
     this.#waiting--;
@@ -156,7 +156,7 @@ export class PublishedKeys implements VerificationKeys {
   }
 
   #take(set: KeySet, said: number = this.#publisher.maxAge): void {
-    const life = Math.min(Math.max(said || UNKEPT_LIFE, SHORTEST_LIFE), this.#publisher.maxAge);
+    const life = Math.min(Math.max(said, SHORTEST_LIFE), this.#publisher.maxAge);
     this.#set = set;
     this.#freshUntil = this.#begunAt + life;
     this.#refreshAt = this.#begunAt + life * 0.8;

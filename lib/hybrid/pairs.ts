@@ -20,8 +20,8 @@ export interface PairFacts {
   readonly sid: string;
   readonly generation: number;
   readonly authenticatedAt: number;
-  /** When the store opened or prolonged the login, in milliseconds of its clock: what was taken back before spares it. */
-  readonly since?: number;
+  /** When it counts as issued, in milliseconds of log time. @default now */
+  readonly stamp?: number;
   /** How long the login has left if nobody uses it, in milliseconds: no access token outlives it. */
   readonly rest: number;
 }
@@ -64,7 +64,7 @@ export class Pairs {
     const { sid, expiresAt } = login;
     const rest = expiresAt - this.#settings.parts.replica.clock.now();
     const { authenticatedAt } = login.identity;
-    const minted = this.mint(identity, { sid, generation, authenticatedAt, since: login.lastSeenAt, rest });
+    const minted = this.mint(identity, { sid, generation, authenticatedAt, rest });
     return { minted, login, refreshToken: this.#settings.refreshTokens.write(family, generation) };
   }
 

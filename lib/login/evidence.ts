@@ -15,7 +15,7 @@ export function evidenceOf(auth: Auth): Evidence {
   return (
     evidenceByAuth.get(auth) ?? {
       ...(jti === undefined ? {} : { token: idOf.token(issuer, jti) }),
-      ...(sid === undefined ? {} : { login: idOf.login(sid) }),
+      ...(sid === undefined ? {} : { login: idOf.login(sid), spared: idOf.login(sid) }),
       // To the second, a login's token says too little of when it was issued.
       ...(sid === undefined || mode === 'session' ? { subjects: idOf.subjects(issuer, subject) } : {}),
       ...(mode === 'session' ? { stamp: issuedAt.getTime() } : {}),

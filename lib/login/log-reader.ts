@@ -1,5 +1,5 @@
 import { StoreUnavailable } from '../errors.ts';
-import type { LogEntry, LogNews, LogPlace, RevocationLog } from '../store/ports.ts';
+import type { Append, LogEntry, LogNews, LogPlace, RevocationLog } from '../store/ports.ts';
 import type { Revocations } from './revocations.ts';
 import type { StoreClock } from './store-clock.ts';
 
@@ -37,15 +37,20 @@ export class LogReader {
 
   /** What is known here from now on, and has to be read back from the log. */
   owe(entry: LogEntry): void {
-    this.#revocations.learn(entry);
-    this.#owed.set(entry.member, entry);
+    // What is no news and not owed stands in the log: that will never tell it again.
+    if (this.#revocations.learn(entry) || this.#owed.has(entry.member)) this.#owed.set(entry.member, entry);
+  }
+
+  /** Resolves to the instant of log time at which all of this stands. */
+  append(entries: readonly Append[]): Promise<number> {
+    return this.#log.append(entries, this.#logTime());
   }
 
   /** Appends again what was not read back yet. */
   async pay(): Promise<void> {
     const now = Math.min(this.#clock.now(), Date.now());
     for (const [member, { expiresAt }] of this.#owed) if (expiresAt <= now) this.#owed.delete(member);
-    if (this.#owed.size > 0) await this.#log.append([...this.#owed.values()]);
+    if (this.#owed.size > 0) await this.append([...this.#owed.values()]);
   }
 
   /** Reads all there is to know; resolves to a moment since when nothing of it can be missing. */
@@ -57,8 +62,8 @@ export class LogReader {
   async #readNews(): Promise<Moment | undefined> {
     for (;;) {
       const sent: Moment = { monotonic: performance.now(), wall: Date.now() };
-      const news = await this.#log.read(this.#place);
-      this.#clock.measure(news.clock, sent.monotonic, performance.now());
+      const news = await this.#log.read(this.#place, this.#logTime());
+      this.#clock.measure(news, sent.monotonic, performance.now());
       this.#standAt(news);
       if (!news.proven) return undefined;
       for (const entry of news.entries) this.#learn(entry);
@@ -94,8 +99,13 @@ export class LogReader {
   async #repair(): Promise<void> {
     const lacking = [...this.#revocations.unheard()];
     for (let at = 0; at < lacking.length; at += APPEND_LENGTH) {
-      await this.#log.append(lacking.slice(at, at + APPEND_LENGTH));
+      await this.append(lacking.slice(at, at + APPEND_LENGTH));
     }
+  }
+
+  // What this machine's clock says is no knowledge of it.
+  #logTime(): number {
+    return this.#clock.measured ? this.#clock.earliest() : 0;
   }
 
   #standAt({ place, mute }: LogNews): void {

@@ -29,9 +29,10 @@ export class Logins {
    */
   async open(login: NewLogin, row: string | undefined, { previous, atMost }: Opening): Promise<LoginRecord> {
     try {
-      const cutOff = this.#replica.revocations.cutOff(idOf.subjects(undefined, login.subject));
-      const record = await this.store.open(login, row, cutOff + 1);
-      if (record === undefined) throw new InvalidToken('revoked', 'the login was ended while it was opened');
+      const record = await this.store.open(login, row, this.#replica.stamp(login));
+      if (record === undefined || this.isOver(record)) {
+        throw new InvalidToken('revoked', 'the login was ended while it was opened');
+      }
       if (previous !== undefined) await this.end(previous);
       if (atMost !== undefined) await this.#endOldest(login.subject, atMost);
       return record;
@@ -81,7 +82,7 @@ export class Logins {
    * rejects, it is still tried, for what had begun when it was asked.
    */
   async endAll(subject: string, issuer: string | undefined, except: string | undefined): Promise<void> {
-    const until = this.#replica.clock.now();
+    const until = this.#replica.clock.latest();
     const cutOff = cutOffOf(idOf.subject(issuer, subject), except === undefined ? undefined : idOf.login(except));
     const owed = this.#replica.dated(cutOff, until);
     const begun = async () => {
@@ -105,10 +106,12 @@ export class Logins {
   }
 
   async #endAll(subject: string, cutOff: string, except: string | undefined): Promise<void> {
+    const instant = await this.#replica.cutOff(cutOff);
+    // Only now: whatever is older than the cut-off was named in the index before it, and so ends by its sid as well.
     const doomed = (await this.store.index(subject)).filter(({ sid }) => sid !== except);
-    const entries = doomed.map(({ sid, endsAt }) => this.#entry(sid, endsAt, undefined));
-    await this.#replica.revokeUntilNow([cutOff], entries);
+    await this.#replica.revoke(doomed.map(({ sid, endsAt }) => this.#entry(sid, endsAt, undefined)));
     await this.store.end(subject, doomed);
+    await this.#replica.passed(instant);
   }
 
   async #endThese(subject: string, logins: readonly LoginRecord[]): Promise<void> {
@@ -134,11 +137,11 @@ export class Logins {
     return true;
   }
 
-  #isCut({ sid, subject, createdAt }: LoginRecord): boolean {
+  #isCut({ sid, issuer, subject, createdAt }: LoginRecord): boolean {
     const { revocations } = this.#replica;
     if (!revocations.cutsAny) return false;
-    const subjects = idOf.subjects(undefined, subject);
-    return revocations.reach({ login: idOf.login(sid), subjects, stamp: createdAt, issuedAt: createdAt, leeway: 0 });
+    const subjects = idOf.subjects(issuer, subject);
+    return revocations.reach({ spared: idOf.login(sid), subjects, stamp: createdAt, issuedAt: createdAt, leeway: 0 });
   }
 
   async #endOldest(subject: string, atMost: number): Promise<void> {

@@ -1,6 +1,7 @@
 import { StoreUnavailable } from '../errors.ts';
-import type { Append, LogEntry, RevocationLog } from '../store/ports.ts';
+import type { LogEntry, RevocationLog } from '../store/ports.ts';
 import { LogReader, type Moment } from './log-reader.ts';
+import { idOf } from './revocation.ts';
 import { Revocations } from './revocations.ts';
 import { StoreClock } from './store-clock.ts';
 
@@ -12,7 +13,7 @@ const POLL_EVERY = 50;
 // One small sweep at a time: they go round the whole table in half a minute.
 const SWEEP_EVERY = 125;
 
-// What a process that issues tokens may be behind the store's clock: until it has passed, a cut-off is not reported done.
+// What a process that issues tokens may be behind log time: until it has passed, a cut-off is not reported done.
 const SETTLING = 5;
 
 // A token may live a day where nobody says otherwise, and be taken a minute longer.
@@ -37,7 +38,7 @@ export class Replica {
   // What is over by one clock only may still be good by the other.
   readonly revocations = new Revocations(
     () => Math.min(this.clock.now(), Date.now()),
-    () => Math.max(Date.now() - this.clock.now(), 0),
+    () => Math.max(Date.now() - this.clock.earliest(), 0),
   );
   readonly #log: RevocationLog;
   readonly #reader: LogReader;
@@ -98,29 +99,37 @@ export class Replica {
   async revoke(entries: readonly LogEntry[]): Promise<void> {
     if (entries.length === 0) return;
     for (const entry of entries) this.#reader.owe(entry);
-    await this.#log.append(entries);
+    await this.#reader.append(entries);
   }
 
-  /** Takes back `entries`, and what was issued until now under the cut-offs' names; resolves when the clock has passed it. */
-  async revokeUntilNow(cutOffs: readonly string[], entries: readonly LogEntry[]): Promise<void> {
-    for (const entry of entries) this.#reader.owe(entry);
-    const before = this.clock.now();
-    try {
-      const instant = await this.#log.append([...cutOffs.map((cutOff): Append => ({ cutOff })), ...entries]);
-      for (const name of cutOffs) this.revocations.learn(this.dated(name, instant));
-      await this.#passed(instant + SETTLING);
-    } catch (error) {
-      for (const name of cutOffs) this.#reader.owe(this.dated(name, before));
-      throw error;
+  /** Now in log time, and after all that is known to be taken back of this subject: for what is issued to it. 0 where nobody knows. */
+  stamp({ issuer, subject }: { readonly issuer?: string; readonly subject: string }): number {
+    const now = this.clock.measured ? Math.floor(this.clock.earliest()) : 0;
+    return Math.max(now, this.revocations.cutOff(idOf.subjects(issuer, subject)) + 1);
+  }
+
+  /** Takes back what was issued until now under a cut-off's name; resolves to the instant, in log time. */
+  async cutOff(name: string): Promise<number> {
+    const instant = await this.#reader.append([{ cutOff: name }]);
+    this.revocations.learn(this.dated(name, instant));
+    return instant;
+  }
+
+  /** Resolves when every process that issues something knows that this instant has passed. */
+  async passed(instant: number): Promise<void> {
+    // Not for longer than one answer may take: it may be the clock of a server that is gone.
+    const latest = performance.now() + this.#settings.timeout;
+    while (this.clock.earliest() < instant + SETTLING && performance.now() < latest) {
+      await new Promise((resolve) => setTimeout(resolve, 1));
     }
   }
 
-  /** A cut-off at an instant of the store's clock, kept as long as any token may live. */
+  /** A cut-off at an instant of log time, kept as long as anything issued here may live. */
   dated(cutOff: string, instant: number): LogEntry {
-    return { member: `${cutOff}:${Math.floor(instant)}`, expiresAt: Math.ceil(instant + this.#lifetime) };
+    return { member: `${cutOff}:${Math.ceil(instant)}`, expiresAt: Math.ceil(instant + this.#lifetime) };
   }
 
-  /** Says that a token here may live as long as this, in milliseconds: so long a cut-off is kept. */
+  /** Says that a token or a login here may live as long as this, in milliseconds: so long a cut-off is kept. */
   expectLifetime(lifetime: number): void {
     this.#lifetime = Math.max(this.#lifetime, lifetime + LEEWAY);
     this.#log.expectLifetime(this.#lifetime);
@@ -132,14 +141,6 @@ export class Replica {
     clearInterval(this.#sweeping);
     clearInterval(this.#polling);
     await this.#log.close();
-  }
-
-  // Not for longer than one answer may take: a clock that was set back in between would never get there.
-  async #passed(instant: number): Promise<void> {
-    const latest = performance.now() + this.#settings.timeout;
-    while (this.clock.now() < instant && performance.now() < latest) {
-      await new Promise((resolve) => setTimeout(resolve, 1));
-    }
   }
 
   async #beat(): Promise<void> {

@@ -6,10 +6,12 @@ import { type CutOff, entryOf, idOf, type Revocation, revocationOf } from './rev
 export interface Evidence {
   readonly token?: Id;
   readonly login?: Id;
+  /** Its login, where that was vouched for by us: this is what a cut-off can spare. */
+  readonly spared?: Id;
   readonly key?: Id;
   /** The subject as its issuer vouches for it, and as anyone does. */
   readonly subjects?: readonly Id[];
-  /** When it was issued; with `stamp`, to the millisecond by the store's clock. */
+  /** When it was issued; with `stamp`, to the millisecond in log time. */
   readonly issuedAt: number;
   readonly stamp?: number;
   /** How far the issuer's clock may be off, in milliseconds. */
@@ -30,7 +32,7 @@ export class Revocations {
   readonly #behind: () => number;
   #round = 1;
 
-  /** `now`: the store's clock; `behind`: how far it is behind the world's, by which others say when they issued. */
+  /** `now`: the store's clock; `behind`: how far log time is behind the world's, by which others say when they issued. */
   constructor(now: () => number, behind: () => number = () => 0) {
     this.#now = now;
     this.#behind = behind;
@@ -65,11 +67,12 @@ export class Revocations {
     return this.#tables.key.size > 0 && this.#tables.key.has(idOf.key(issuer, kid), this.#now());
   }
 
-  /** Takes in what the log says, or what is about to be said to it. What is none of ours is passed over. */
-  learn(entry: LogEntry): void {
+  /** Takes in what the log says, or what is about to be said to it; true if it is news. What is none of ours is passed over. */
+  learn(entry: LogEntry): boolean {
     const revocation = revocationOf(entry);
-    if (revocation !== undefined && revocation.expiresAt > this.#now() && this.#keep(revocation))
-      this.#alarm(revocation.id);
+    if (revocation === undefined || revocation.expiresAt <= this.#now() || !this.#keep(revocation)) return false;
+    this.#alarm(revocation.id);
+    return true;
   }
 
   /** Begins to compare with the log: `unheard` is then what the log has not told since. */
@@ -124,10 +127,10 @@ export class Revocations {
     }
   }
 
-  #cuts(id: Id, { login, stamp, issuedAt, leeway }: Evidence, now: number): boolean {
+  #cuts(id: Id, { spared, stamp, issuedAt, leeway }: Evidence, now: number): boolean {
     const cutOff = this.#cutOffs.get(id);
     if (cutOff === undefined || cutOff.expiresAt <= now) return false;
-    if (cutOff.spared !== undefined && cutOff.spared === login) return false;
+    if (cutOff.spared !== undefined && cutOff.spared === spared) return false;
     if (stamp !== undefined) return stamp <= cutOff.instant;
     return issuedAt <= cutOff.instant + leeway + this.#behind();
   }

@@ -3,6 +3,7 @@ import type { Request } from 'express';
 import type { Audit } from '../audit.ts';
 import { type Auth, type Mode, type Recognition, recognitionOf, refusalOf, tellRefusal } from '../auth.ts';
 import { AuthError } from '../errors.ts';
+import { after, type Eventually, isPromise } from '../eventually.ts';
 
 /** What a mode found in a request. */
 export interface Finding {
@@ -10,8 +11,6 @@ export interface Finding {
   /** Why an ambient credential counts as absent. */
   readonly failure?: AuthError | undefined;
 }
-
-type Eventually<Value> = Value | Promise<Value>;
 
 /** How one mode recognises a caller. Both ways may throw: an explicit credential that fails, a store that cannot be asked. */
 export interface Door {
@@ -54,7 +53,7 @@ export function authenticate(door: Door): Mode {
     };
     // What `next` throws is none of our errors, and must not call it again.
     const finding = attempt(() => recognise(door, req, { res, next }, recognition), refuse);
-    if (finding instanceof Promise) finding.then(accept, refuse);
+    if (isPromise(finding)) finding.then(accept, refuse);
     else if (finding !== undefined) accept(finding);
   };
   return Object.assign(middleware, { authenticate: (req: IncomingMessage) => authenticateOutside(door, req) });
@@ -92,10 +91,6 @@ export function become(req: IncomingMessage, auth: Auth | undefined): void {
   recognitionOf(req).auth = auth;
   if (auth === undefined) delete (req as Request).auth;
   else (req as Request).auth = auth;
-}
-
-function after<A, B>(value: Eventually<A>, next: (value: A) => B): Eventually<B> {
-  return value instanceof Promise ? value.then(next) : next(value);
 }
 
 function attempt<Value>(work: () => Value, fail: (error: unknown) => void): Value | undefined {

@@ -149,8 +149,8 @@ export class SessionCallers {
 }
 
 // What this process takes for the store's time may be behind.
-function restOf({ endsAt, createdAt }: LoginRecord, now: number): number {
-  return endsAt - Math.max(now, createdAt);
+function restOf({ endsAt, lastSeenAt }: LoginRecord, now: number): number {
+  return endsAt - Math.max(now, lastSeenAt);
 }
 
 function findingOf(login: LoginRecord | undefined): Finding {

@@ -6,6 +6,7 @@ import type {
   Rotation,
   RotationRequest,
   RowUpdate,
+  SeenToken,
   TokenFamily,
 } from './ports.ts';
 
@@ -103,9 +104,10 @@ export class MemoryLogins implements LoginStore {
     return { outcome: 'reused', login: recordOf(login) };
   }
 
-  async seen(sid: string, generation: number): Promise<void> {
-    const family = this.#login(sid)?.family;
-    if (family?.tip === generation) family.seen = true;
+  async seen({ sid, generation, issuer, subject }: SeenToken): Promise<void> {
+    const login = this.#login(sid);
+    if (login === undefined || login.facts.subject !== subject || login.facts.issuer !== issuer) return;
+    if (login.family.tip === generation) login.family.seen = true;
   }
 
   async endOf(subject: string, sid: string): Promise<number | undefined> {

@@ -18,6 +18,8 @@ export interface LoginFacts {
   readonly sid: string;
   readonly mode: 'session' | 'hybrid';
   readonly subject: string;
+  /** Who vouches for the subject in its access tokens; a session has none. */
+  readonly issuer?: string;
   readonly identity: StoredIdentity;
   /** Whether its cookies outlive the browser. */
   readonly persistent: boolean;
@@ -43,6 +45,11 @@ export interface LoginRecord extends LoginFacts {
   readonly endsAt: number;
   /** The earlier of the idle and the absolute end. */
   readonly expiresAt: number;
+}
+
+/** An access token of a login, as far as it says which. */
+export interface SeenToken extends Pick<LoginFacts, 'sid' | 'subject' | 'issuer'> {
+  readonly generation: number;
 }
 
 /** How far the refresh tokens of a login have come. */
@@ -111,8 +118,8 @@ export interface LoginStore {
   find(sid: string, touch?: { readonly after: number; readonly idle: number }): Promise<Found>;
   /** Trades a refresh token: one atomic step, so that any number of tries at once yields one successor. */
   rotate(request: RotationRequest): Promise<Rotation>;
-  /** Notes that the client has the tip of this generation: an access token minted with it was met. */
-  seen(sid: string, generation: number): Promise<void>;
+  /** Notes that the client has the tip of this generation: an access token minted with it was met. One that another issuer vouches for, or for another subject, counts for nothing. */
+  seen(token: SeenToken): Promise<void>;
   /** The absolute end of this login of this subject, or undefined if the subject has no such login. */
   endOf(subject: string, sid: string): Promise<number | undefined>;
   /**
@@ -154,6 +161,8 @@ export interface LogPlace {
 export interface LogNews {
   /** The store's clock, taken while it answered. */
   readonly clock: number;
+  /** The same, but never set back: what cut-offs are dated by, and what is issued is stamped by. */
+  readonly logTime: number;
   /** False if the log is not the one the reader knew, or no place was given: then the whole set must be read. */
   readonly proven: boolean;
   readonly entries: readonly LogEntry[];
@@ -177,12 +186,12 @@ export type Append = LogEntry | { readonly cutOff: string };
 /** The log of revocations: what stands, and what is new. */
 export interface RevocationLog {
   /**
-   * Appends what the log does not hold yet, and rings. A cut-off becomes the member `cutOff + ':' + instant`.
-   * Resolves to the instant of the store's clock.
+   * Appends what the log does not hold yet, and rings. A cut-off becomes the member `cutOff + ':' + instant`. `known`: log
+   * time is that late at least. Resolves to its instant.
    */
-  append(entries: readonly Append[]): Promise<number>;
+  append(entries: readonly Append[], known: number): Promise<number>;
   /** Proves that the log can be written, and reads what came since `place`. */
-  read(place: LogPlace | undefined): Promise<LogNews>;
+  read(place: LogPlace | undefined, known: number): Promise<LogNews>;
   /** The whole set, in pages. */
   page(from: string | undefined): Promise<LogPage>;
   /** Says that tokens here may live as long as this, so that cut-offs are kept that long. */

@@ -13,9 +13,16 @@ const MUTE_FOR = 86_400_000;
 // No life of a token that anybody can set is longer (400 days and the leeway): what says so is none of ours.
 const LONGEST = 34_560_060_000;
 
+// Log time is the clock of Redis, but never set back: a failover can bring one that is behind, and what was taken back up to
+// an instant must stay older than what is issued after it. Where it is ahead it goes a little slower, until the clock is
+// there. What a process knows of it counts if it is further than clocks drift.
+const SLOWER = 0.999;
+const LEAP = 1_000;
+
 const NOW = `
 local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local real = time[1] * 1000 + time[2] / 1000
+local now = math.floor(real)
 `;
 
 // The set: members by expiry, and without end the epoch ('epoch:…') and the longest life of a token ('life:…'); while
@@ -43,6 +50,17 @@ end
 local function tell(member, expiry)
   redis.call('XADD', KEYS[2], 'MAXLEN', '=', ${NEWS_LENGTH}, '*', 'm', member, 'x', expiry)
 end
+-- The beat: log time when it was last asked for, and Redis' clock then.
+local function logTime(known, life)
+  local beat = redis.pcall('GET', KEYS[3])
+  local last, at = string.match(type(beat) == 'string' and beat or '', '^(%d+%.%d+) (%d+%.%d+)$')
+  local instant = last and tonumber(last) + math.max(real - tonumber(at), 0) * ${SLOWER} or 0
+  if known - instant > ${LEAP} then instant = known end
+  if instant - real > ${LONGEST} then instant = 0 end
+  instant = math.max(instant, real)
+  redis.call('SET', KEYS[3], string.format('%.3f %.3f', instant, real), 'PX', string.format('%.0f', math.max(life, 10000)))
+  return instant
+end
 local function found(candidate)
   local epoch, life = meta()
   local whole = epoch and redis.call('XLEN', KEYS[2]) > 0
@@ -57,18 +75,19 @@ end
 `;
 
 /**
- * KEYS set, news; ARGV epoch candidate, channel, caller's clock, longest life, then member and expiry of each entry;
- * an empty expiry is a cut-off, dated here.
+ * KEYS set, news, beat; ARGV epoch candidate, channel, caller's clock, longest life, log time as the caller knows it, then
+ * member and expiry of each entry; an empty expiry is a cut-off, dated here.
  */
 export const APPEND = script(`${NOW}${LOG}
 local _, life = found(ARGV[1])
 life = raise(life, tonumber(ARGV[4]))
+local instant = math.ceil(math.max(logTime(tonumber(ARGV[5]), life), tonumber(ARGV[5])))
 local changed = false
-for at = 5, #ARGV, 2 do
+for at = 6, #ARGV, 2 do
   local member, expiry = ARGV[at], ARGV[at + 1]
   if expiry == '' then
-    member = member .. ':' .. string.format('%.0f', now)
-    expiry = string.format('%.0f', now + life)
+    member = member .. ':' .. string.format('%.0f', instant)
+    expiry = string.format('%.0f', instant + life)
   end
   local stands = redis.call('ZSCORE', KEYS[1], member)
   if tonumber(expiry) > math.min(now, tonumber(ARGV[3])) and (not stands or tonumber(stands) < tonumber(expiry)) then
@@ -84,26 +103,26 @@ if changed then
   local rung = redis.pcall('PUBLISH', ARGV[2], '')
   if type(rung) == 'table' then redis.call('ZADD', KEYS[1], string.format('%.0f', now + ${MUTE_FOR}), 'mute') end
 end
-return string.format('%.0f', now)
+return string.format('%.0f', instant)
 `);
 
 /**
- * KEYS set, news, heartbeat; ARGV epoch candidate, longest life, place or '', how many. Writes first, so that no replica
- * and no cut-off primary can pass for the truth.
+ * KEYS set, news, beat; ARGV epoch candidate, longest life, log time as the caller knows it, place or '', how many. Writes
+ * always, so that no replica and no cut-off primary can pass for the truth.
  */
 export const READ = script(`${NOW}${LOG}
-redis.call('SET', KEYS[3], now, 'PX', 10000)
 local epoch, life = found(ARGV[1])
-raise(life, tonumber(ARGV[2]))
+life = raise(life, tonumber(ARGV[2]))
+local instant = logTime(tonumber(ARGV[3]), life)
 local news
-if ARGV[3] == '' then
+if ARGV[4] == '' then
   news = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)
 else
-  news = redis.call('XRANGE', KEYS[2], ARGV[3], '+', 'COUNT', ARGV[4])
+  news = redis.call('XRANGE', KEYS[2], ARGV[4], '+', 'COUNT', ARGV[5])
   if #news == 0 then news = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1) end
 end
 local mute = tonumber(redis.call('ZSCORE', KEYS[1], 'mute') or 0) > now
-return { string.format('%.0f', time[1] * 1000000 + time[2]), epoch, news, mute and 1 or 0 }
+return { string.format('%.3f', real), string.format('%.3f', instant), epoch, news, mute and 1 or 0 }
 `);
 
 /** KEYS set; ARGV cursor, how many. */

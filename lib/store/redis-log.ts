@@ -17,21 +17,21 @@ export function redisLog(commands: RedisCommands, prefix: string): RevocationLog
 
   const candidate = () => randomBytes(16).toString('base64url');
 
-  async function append(entries: readonly Append[]): Promise<number> {
+  async function append(entries: readonly Append[], known: number): Promise<number> {
     let instant = 0;
     for (let at = 0; at < entries.length; at += APPEND_LENGTH) {
       const flat = entries
         .slice(at, at + APPEND_LENGTH)
         .flatMap((entry) => ('cutOff' in entry ? [entry.cutOff, ''] : [entry.member, entry.expiresAt]));
-      const head = [candidate(), bell, Date.now(), lifetime];
-      instant = Number(await commands.run(APPEND, [keys.set, keys.news], [...head, ...flat]));
+      const head = [candidate(), bell, Date.now(), lifetime, known];
+      instant = Number(await commands.run(APPEND, [keys.set, keys.news, keys.beat], [...head, ...flat]));
     }
     return instant;
   }
 
-  async function read(place: LogPlace | undefined): Promise<LogNews> {
-    const args = [candidate(), lifetime, place?.id ?? '', PAGE_LENGTH + 1];
-    const [micros, epoch, news, mute] = await commands.run(READ, [keys.set, keys.news, keys.beat], args);
+  async function read(place: LogPlace | undefined, known: number): Promise<LogNews> {
+    const args = [candidate(), lifetime, known, place?.id ?? '', PAGE_LENGTH + 1];
+    const [clock, logTime, epoch, news, mute] = await commands.run(READ, [keys.set, keys.news, keys.beat], args);
     const entries = (news as [id: string, fields: string[]][]).map(([id, [, member = '', , expiry = '']]) => ({
       id,
       member,
@@ -42,7 +42,8 @@ export function redisLog(commands: RedisCommands, prefix: string): RevocationLog
     const proven =
       place !== undefined && place.epoch === epoch && first?.id === place.id && first.member === place.member;
     return {
-      clock: Number(micros) / 1000,
+      clock: Number(clock),
+      logTime: Number(logTime),
       proven,
       entries: proven ? entries.slice(1) : [],
       place: { epoch, id: last?.id ?? '', member: last?.member ?? '' },

@@ -9,7 +9,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 `;
 
 // A login record is a hash: w who (JSON), c created, a absolute end, i idle, s last seen; a family's also g the tip's
-// generation, p its parent's, m when the tip was made, u whether it was seen in use. A tombstone has x alone.
+// generation, p its parent's, m when the tip was made, u whether it was seen in use, v who vouches for whom. A tombstone has x alone.
 const RECORD = `
 local function all(...)
   for _, value in ipairs({ ... }) do if not tonumber(value) then return false end end
@@ -52,11 +52,11 @@ redis.call('PEXPIREAT', KEYS[1], last[2])
 return string.format('%.0f', now)
 `);
 
-/** KEYS record, row; ARGV who, created, seen, idle, absolute end, row or '', 1 for a family. */
+/** KEYS record, row; ARGV who, created, seen, idle, absolute end, row or '', 1 for a family, voucher. */
 export const OPEN = script(`${NOW}${RECORD}
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
 redis.call('HSET', KEYS[1], 'w', ARGV[1], 'c', ARGV[2], 's', ARGV[3], 'i', ARGV[4], 'a', ARGV[5])
-if ARGV[7] == '1' then redis.call('HSET', KEYS[1], 'g', 0, 'p', -1, 'm', ARGV[3], 'u', 1) end
+if ARGV[7] == '1' then redis.call('HSET', KEYS[1], 'g', 0, 'p', -1, 'm', ARGV[3], 'u', 1, 'v', ARGV[8]) end
 keep(KEYS[1], tonumber(ARGV[4]), tonumber(ARGV[5]))
 if ARGV[6] ~= '' then
   redis.call('SET', KEYS[2], ARGV[6])
@@ -126,9 +126,10 @@ entomb(KEYS[1], record, 'reused')
 return answer('reused', tip)
 `);
 
-/** KEYS record; ARGV generation. */
+/** KEYS record; ARGV generation, voucher. */
 export const SEEN = script(`
-if redis.call('HGET', KEYS[1], 'g') == ARGV[1] then redis.call('HSET', KEYS[1], 'u', 1) end
+local record = redis.call('HMGET', KEYS[1], 'g', 'v')
+if record[1] == ARGV[1] and record[2] == ARGV[2] then redis.call('HSET', KEYS[1], 'u', 1) end
 return 1
 `);
 

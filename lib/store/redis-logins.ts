@@ -46,7 +46,8 @@ export function redisLogins(commands: RedisCommands, prefix: string): LoginStore
       const endsAt = now + absolute;
       const family = login.mode === 'hybrid' ? 1 : 0;
       const record = [JSON.stringify(facts), createdAt, now, idle, endsAt];
-      const opened = await commands.run(OPEN, [recordKey(sid), rowKey(sid)], [...record, row, family]);
+      const rest = [row, family, voucherOf(facts)];
+      const opened = await commands.run(OPEN, [recordKey(sid), rowKey(sid)], [...record, ...rest]);
       if (opened !== 1) return undefined;
       const expiresAt = now + Math.min(idle, absolute);
       return { sid, ...facts, idle, createdAt, lastSeenAt: now, endsAt, expiresAt };
@@ -61,8 +62,8 @@ export function redisLogins(commands: RedisCommands, prefix: string): LoginStore
       return { outcome: 'valid', renewed: outcome === 'renewed', generation: Number(reply[5]), login };
     },
 
-    async seen(sid, generation) {
-      await commands.run(SEEN, [recordKey(sid)], [generation]);
+    async seen({ generation, ...token }) {
+      await commands.run(SEEN, [recordKey(token.sid)], [generation, voucherOf(token)]);
     },
 
     async endOf(subject, sid) {
@@ -85,6 +86,11 @@ const SID = /^[\w-]{43}$/;
 function tagOf(sid: string): string {
   // Never the sid of the secret that this may be.
   return SID.test(sid) ? sid : hash(`no sid: ${sid}`);
+}
+
+/** Whose login it is, in whose name: what scripts can compare. */
+function voucherOf({ issuer, subject }: Pick<LoginRecord, 'issuer' | 'subject'>): string {
+  return hash(JSON.stringify([issuer ?? null, subject]));
 }
 
 function hash(text: string): string {

@@ -21,7 +21,7 @@ export interface MintedFor {
   readonly sid?: string;
   /** The refresh generation it is minted with. */
   readonly generation?: number;
-  /** Now, by Redis' clock, in milliseconds. */
+  /** When it is issued, in milliseconds of log time. */
   readonly stamp?: number;
   /** Milliseconds. @default that of the identity, if it has one */
   readonly authenticatedAt?: number;

@@ -14,7 +14,7 @@ export interface VerifiedToken {
   readonly sid?: string;
   /** The refresh generation it was minted with (`gen`): only our hybrid tokens have it. */
   readonly generation?: number;
-  /** When it was issued by Redis' clock, in milliseconds (`lat`): only tokens of ours have it. */
+  /** When it was issued in log time, in milliseconds (`lat`): only tokens of ours have it, but others may write what they like. */
   readonly stamp?: number;
   /** Milliseconds. */
   readonly issuedAt: number;
@@ -33,10 +33,6 @@ export interface VerifiedToken {
 // RFC 6749, section 3.3: scope-token = 1*( %x21 / %x23-5B / %x5D-7E )
 const SCOPE_TOKEN = /^[\x21\x23-\x5b\x5d-\x7e]+$/;
 
-// A `lat` further from `iat` than clocks are apart means something else, such as a latitude. Ours is believed whatever our
-// clocks do; another issuer's must not carry a token past what was taken back before it.
-const STAMP_DRIFT = { ours: 86_400_000, others: 15_000 };
-
 /** Whether it can stand in a list of scopes (RFC 6749, section 3.3). */
 export function isScope(value: unknown): value is string {
   return typeof value === 'string' && SCOPE_TOKEN.test(value);
@@ -53,7 +49,7 @@ export function verifiedToken(jws: Jws, kid: string, trusted: TrustedIssuer): Ve
     subject: payload.sub as string,
     jti: (payload.jti as string | undefined) ?? createHash('sha256').update(jws.signedPart).digest('base64url'),
     ...readLogin(payload),
-    ...readStamp(payload, ours ? STAMP_DRIFT.ours : STAMP_DRIFT.others),
+    ...(Number.isFinite(payload.lat) ? { stamp: payload.lat as number } : {}),
     issuedAt: milliseconds(payload.iat),
     expiresAt: milliseconds(payload.exp),
     ...readAuthenticatedAt(payload),
@@ -73,11 +69,6 @@ function milliseconds(seconds: unknown): number {
 function readLogin({ sid, gen }: Claims): Pick<VerifiedToken, 'sid' | 'generation'> {
   if (!isIdentifier(sid)) return {};
   return Number.isSafeInteger(gen) && (gen as number) >= 0 ? { sid, generation: gen as number } : { sid };
-}
-
-function readStamp({ lat, iat }: Claims, drift: number): Pick<VerifiedToken, 'stamp'> {
-  if (typeof lat !== 'number' || Math.abs(lat - milliseconds(iat)) > drift) return {};
-  return { stamp: lat };
 }
 
 // One in the future would pass every demand for a recent login.

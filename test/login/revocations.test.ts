@@ -41,7 +41,9 @@ test('the login that a cut-off spares is spared, by whatever it carries; of two 
     const { revocations } = known();
     for (const entry of entries) revocations.learn(entry);
     const all = [mine, other, undefined];
-    return all.map((login) => revocations.reach({ ...stamped(NOW), ...(login === undefined ? {} : { login }) }));
+    return all.map((login) =>
+      revocations.reach({ ...stamped(NOW), ...(login === undefined ? {} : { spared: login }) }),
+    );
   };
   expect(reached(sparing(mine))).toEqual([false, true, true]);
   expect(reached(sparing(mine), sparing(other, NOW + 1))).toEqual([true, false, true]);

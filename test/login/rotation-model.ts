@@ -64,7 +64,7 @@ export async function playHistory(logins: LoginStore, seed: number, grace: numbe
     }
     if (random() < 0.2) {
       const generation = pick([...victim, ...thief]);
-      await logins.seen(login.sid, generation);
+      await logins.seen({ ...login, generation: generation });
       if (generation === family.tip) family.seen = true;
       told.push(`${generation} is seen in use`);
     }
@@ -132,7 +132,7 @@ export async function playHonestHistory(logins: LoginStore, seed: number, grace:
     newest = Math.max(newest, ...given);
     if (random() < 0.4) continue;
     held = Math.max(...given);
-    if (random() < 0.7) await logins.seen(login.sid, held);
+    if (random() < 0.7) await logins.seen({ ...login, generation: held });
   }
   const last = await logins.rotate({ sid: login.sid, generation: held, grace, soft: false });
   expect(last.outcome, told.join('\n')).toBe('valid');

@@ -57,7 +57,7 @@ describe.each([
   test('H01, H06: after grace a tip is rotated; a parent whose tip was seen in use is reuse', async () => {
     const { login, present } = await family();
     expect([await present(0, 0), await present(1, 0), await present(2, 0)]).toEqual([1, 2, 3]);
-    await logins.seen(login.sid, 3);
+    await logins.seen({ ...login, generation: 3 });
     expect([await present(2, 0), await present(3, 0), await present(0, 0)]).toEqual(['reused', 'ended', 'ended']);
   });
 
@@ -90,9 +90,9 @@ describe.each([
   test('only what is seen of the tip counts', async () => {
     const { login, present } = await family();
     await present(0, 0);
-    for (const generation of [0, 2, -1]) await logins.seen(login.sid, generation);
+    for (const generation of [0, 2, -1]) await logins.seen({ ...login, generation });
     expect(await present(0, 0)).toBe(2);
-    await logins.seen(login.sid, 2);
+    await logins.seen({ ...login, generation: 2 });
     expect(await present(0, 0)).toBe('reused');
   });
 
@@ -100,7 +100,7 @@ describe.each([
     const { login, present, softly } = await family();
     expect([await softly(0), await softly(0), await softly(1)]).toEqual([1, 1, 1]);
     expect([await softly(1, 0), await softly(2, 0)]).toEqual([2, 3]);
-    await logins.seen(login.sid, 3);
+    await logins.seen({ ...login, generation: 3 });
     for (const generation of [2, 1, 0, 4, 99]) expect(await softly(generation, 0)).toBe('declined');
     expect(await present(3, 0)).toBe(4);
   });
@@ -110,7 +110,7 @@ describe.each([
     await present(0, 0);
     const stolen = 1;
     expect(await present(stolen, 0)).toBe(2);
-    await logins.seen(login.sid, 2);
+    await logins.seen({ ...login, generation: 2 });
     expect([await present(stolen, 0), await present(2, 0)]).toEqual(['reused', 'ended']);
   });
 
@@ -119,7 +119,7 @@ describe.each([
     await present(0, 0);
     await present(1, 0);
     expect(await present(0)).toBe('reused');
-    await logins.seen(login.sid, 2);
+    await logins.seen({ ...login, generation: 2 });
     expect(await logins.open(login)).toBeUndefined();
     await sleep(600);
     for (const generation of [0, 1, 2, 3, 50])

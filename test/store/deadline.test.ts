@@ -38,7 +38,7 @@ const VERBS: [string, () => Promise<unknown>][] = [
   ['open', () => partsOf('test', store).logins.open(newLogin(), '{}', {})],
   ['find', () => loginsOf(store).find(facts.sid)],
   ['rotate', () => loginsOf(store).rotate({ sid: facts.sid, generation: 0, grace: 1, soft: false })],
-  ['seen', () => loginsOf(store).seen(facts.sid, 0)],
+  ['seen', () => loginsOf(store).seen({ ...facts, generation: 0 })],
   ['createRow', () => loginsOf(store).createRow(facts.sid, '{}', 1_000)],
   ['updateRow', () => loginsOf(store).updateRow(facts.sid, '{}', '{}', 1_000)],
   ['touchRow', () => loginsOf(store).touchRow(facts.sid, 1_000)],

@@ -37,8 +37,8 @@ async function useEverything(store: AuthStore): Promise<void> {
     await logins.open(session, '{"cookie":{}}', { atMost: 5 });
     await logins.open(family, undefined, { previous: { subject: name, sid: name } });
     await logins.store.rotate({ sid: family.sid, generation: 0, grace: 1_000, soft: false });
-    await logins.store.seen(family.sid, 1);
-    await logins.store.seen(newLogin().sid, 1);
+    await logins.store.seen({ ...family, generation: 1 });
+    await logins.store.seen({ ...newLogin(), generation: 1 });
     await logins.store.find(session.sid, { after: 0, idle: 60_000 });
     await logins.open(newLogin({ subject: name }), '{}', {});
     await store.logins(name);

@@ -402,6 +402,18 @@ describe('issuers', () => {
     for (const one of [token, alike]) expect((await client.get('/', bearer(one))).status).toBe(401);
   });
 
+  test('S12: another issuer’s token that names the login which is spared is not spared with it', async () => {
+    const store = memoryStore();
+    await store.ready();
+    const { find } = localKeys([{ kid: 'same', ...a }]);
+    const { url } = await api({ store, issuers: [trusted('a', a, { keys: { find } })] });
+    const sid = 'b'.repeat(43);
+    const token = make('a', a, { sid, gen: 0 });
+    expect((await browser(url).get('/', bearer(token))).status).toBe(200);
+    await store.revokeSubject('user', { except: sid });
+    expect((await browser(url).get('/', bearer(token))).status).toBe(401);
+  });
+
   test('A-R08: a lat that another issuer writes carries no token past what was taken back before', async () => {
     const store = memoryStore();
     await store.ready();

@@ -91,6 +91,9 @@ describe.each([
     const { login, present } = await family();
     await present(0, 0);
     for (const generation of [0, 2, -1]) await logins.seen({ ...login, generation });
+    // What another issuer wrote into its token, or somebody else's.
+    await logins.seen({ ...login, generation: 1, issuer: 'https://other.example' });
+    await logins.seen({ ...login, generation: 1, subject: 'mallory' });
     expect(await present(0, 0)).toBe(2);
     await logins.seen({ ...login, generation: 2 });
     expect(await present(0, 0)).toBe('reused');

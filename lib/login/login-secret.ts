@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 
 /** 256 random bits in base64url: what only the client of one login holds (OWASP ASVS 7.2.3 asks for 128). */
 export function newLoginSecret(): string {
@@ -7,5 +7,5 @@ export function newLoginSecret(): string {
 
 /** The handle of the login this secret opens. It leads nowhere back: what is in the store works in no cookie. */
 export function sidOf(secret: string): string {
-  return createHash('sha256').update(secret).digest('base64url');
+  return hash('sha256', secret, 'base64url');
 }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { LogEntry } from '../store/ports.ts';
 import type { Id } from './id-table.ts';
 
@@ -37,7 +37,7 @@ export const idOf = {
 };
 
 function digest(...parts: readonly (string | null)[]): Id {
-  return createHash('sha256').update(JSON.stringify(parts)).digest().toString('latin1', 0, 16);
+  return hash('sha256', JSON.stringify(parts), 'binary').slice(0, 16);
 }
 
 /** How a revocation stands in the log. */

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Claims } from '../auth.ts';
 import { isIdentifier } from './claims.ts';
 import type { Jws } from './jws.ts';
@@ -47,7 +47,7 @@ export function verifiedToken(jws: Jws, kid: string, trusted: TrustedIssuer): Ve
     claims: payload,
     issuer: trusted.issuer,
     subject: payload.sub as string,
-    jti: (payload.jti as string | undefined) ?? createHash('sha256').update(jws.signedPart).digest('base64url'),
+    jti: (payload.jti as string | undefined) ?? hash('sha256', jws.signedPart, 'base64url'),
     ...readLogin(payload),
     ...(Number.isFinite(payload.lat) ? { stamp: payload.lat as number } : {}),
     issuedAt: milliseconds(payload.iat),

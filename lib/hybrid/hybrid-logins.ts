@@ -11,7 +11,7 @@ import { become } from '../request/authenticate.ts';
 import { bearerOf } from '../request/bearer.ts';
 import { demandSecure } from '../request/cookies.ts';
 import { isUnsafe } from '../request/cross-site.ts';
-import type { LoginRecord } from '../store/ports.ts';
+import type { LoginRecord, NewLogin } from '../store/ports.ts';
 import { checkIdentity } from '../token/identity.ts';
 import type { MintedToken } from '../token/issuer.ts';
 import type { CookieCallers } from './cookie-callers.ts';
@@ -53,29 +53,38 @@ export class HybridLogins {
   }
 
   async #login(req: Request, res: Response, identity: Identity, remember: boolean): Promise<TokenResponse> {
-    const { parts, idle, absolute, cookies, crossSite, maxLogins, minting, refreshTokens } = this.#settings;
+    const { parts, cookies, crossSite, maxLogins, refreshTokens } = this.#settings;
     checkIdentity('login', identity);
     crossSite.check(req);
     if (cookies !== undefined) demandSecure(req, cookies.refresh);
     // A bearer that is good for nothing any more keeps nobody from logging in again.
     const previous = await this.#belonging(req).catch(ifInvalid);
     const family = newLoginSecret();
-    const sid = sidOf(family);
-    const stored = storedIdentity(identity);
-    const { authenticatedAt } = stored;
-    const token = { sid, generation: 0, authenticatedAt, rest: Math.min(idle, absolute) };
+    const opened = this.#newLogin(req, sidOf(family), identity, remember);
+    const facts = firstFacts(opened);
     // Before anything is stored: a key that was revoked, or claims too long, must not leave a login behind.
-    this.#pairs.mint(identity, token);
-    const { subject } = identity;
-    const about = { subject, issuer: minting.issuer, identity: stored, persistent: remember, ...origin(req) };
-    const facts = { sid, mode: 'hybrid' as const, ...about };
-    const opening = { previous, atMost: maxLogins };
-    const login = await parts.logins.open({ ...facts, idle, absolute }, undefined, opening);
-    const minted = this.#mintFirst(identity, { ...token, stamp: login.createdAt }, login);
+    this.#pairs.mint(identity, facts);
+    const login = await parts.logins.open(opened, undefined, { previous, atMost: maxLogins });
+    const minted = this.#mintFirst(identity, { ...facts, stamp: login.createdAt }, login);
     const pair = { minted, refreshToken: refreshTokens.write(family, 0), login };
     become(req, this.#pairs.hand(req, res, pair));
     this.#tell('login', login, req);
     return this.#pairs.receipt(pair);
+  }
+
+  #newLogin(req: Request, sid: string, identity: Identity, remember: boolean): NewLogin {
+    const { idle, absolute, minting } = this.#settings;
+    return {
+      sid,
+      mode: 'hybrid',
+      subject: identity.subject,
+      issuer: minting.issuer,
+      identity: storedIdentity(identity),
+      persistent: remember,
+      idle,
+      absolute,
+      ...origin(req),
+    };
   }
 
   /** It counts as issued when its login began: whatever is taken back of its subject reaches both or none. */
@@ -186,6 +195,10 @@ export class HybridLogins {
 
 // A verifier may take a token for so long after its end.
 const LEEWAY = 60_000;
+
+function firstFacts({ sid, identity, idle, absolute }: NewLogin): PairFacts {
+  return { sid, generation: 0, authenticatedAt: identity.authenticatedAt, rest: Math.min(idle, absolute) };
+}
 
 function bodyToken(req: Request): string | undefined {
   const token = (req.body as { refresh_token?: unknown } | undefined | null)?.refresh_token;

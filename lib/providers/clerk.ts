@@ -21,7 +21,7 @@ export interface ClerkOptions extends Reading {
  */
 export function clerk(options: ClerkOptions): TrustedIssuer {
   const reader = readOptions('clerk', options, ['issuer', 'authorizedParties', 'audience', ...READING]);
-  const issuer = baseOf('issuer', options.issuer, reader.fail);
+  const issuer = baseOf('issuer', options.issuer, 'https://clerk.your-site.com', reader.fail);
   const parties: unknown = options.authorizedParties;
   if (!Array.isArray(parties) || parties.length === 0) {
     reader.fail(`"authorizedParties" must list the origins of your pages, such as ['https://app.example.com']`);

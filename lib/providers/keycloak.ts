@@ -19,7 +19,7 @@ export interface KeycloakOptions extends Reading {
  */
 export function keycloak(options: KeycloakOptions): TrustedIssuer {
   const reader = readOptions('keycloak', options, ['baseUrl', 'realm', 'audience', ...READING]);
-  const base = baseOf('baseUrl', options.baseUrl, reader.fail);
+  const base = baseOf('baseUrl', options.baseUrl, 'https://id.example.com', reader.fail);
   const issuer = `${base}/realms/${encodeURIComponent(reader.text('realm'))}`;
   // Every key says its algorithm; the trap of encryption keys in the same set is caught where any set is read.
   const algorithms = PUBLIC_ALGORITHMS as RemoteKeysOptions['algorithms'];

@@ -1,6 +1,6 @@
 import type { Claims } from '../auth.ts';
 import type { Reading, TrustedIssuer, VerificationKeys } from '../token/keys.ts';
-import { trustworthyUrl } from '../token/remote-document.ts';
+import { issuerUrl } from '../token/remote-document.ts';
 import { checkTrustedIssuer, OWN_RULE, type PresetIssuer } from '../token/trusted-issuer.ts';
 
 /** What a preset knows of its provider, before its user adds to it. */
@@ -36,7 +36,8 @@ export function trust(factory: string, { accepts: own, ...provider }: Provider, 
   if (own === undefined) return trusted;
   const preset: PresetIssuer = {
     ...trusted,
-    accepts: (claims) => own(claims) === true && (accepts === undefined || accepts(claims) === true),
+    // What the user's gives goes through as it is: whoever judges it warns of a promise.
+    accepts: (claims) => own(claims) === true && (accepts === undefined || accepts(claims)),
     [OWN_RULE]: own,
   };
   return preset;
@@ -45,12 +46,14 @@ export function trust(factory: string, { accepts: own, ...provider }: Provider, 
 /** A host name alone, such as `tenant.eu.auth0.com`: what stands around it is the preset's affair. */
 export function hostOf(name: string, value: unknown, fail: (complaint: string) => never): string {
   if (typeof value === 'string' && /^[a-z0-9-]+(?:\.[a-z0-9-]+)+(?::\d+)?$/i.test(value)) return value.toLowerCase();
-  return fail(`"${name}" must be the domain alone, such as 'tenant.example.com', without https:// and path`);
+  const empty = (value ?? '') === '';
+  const complaint = empty ? 'and is empty: is its environment variable set?' : 'without https:// and path';
+  return fail(`"${name}" must be the domain alone, such as 'tenant.example.com', ${complaint}`);
 }
 
-/** A URL without a slash at its end, as the preset goes on from it. */
-export function baseOf(name: string, value: unknown, fail: (complaint: string) => never): string {
-  const url = trustworthyUrl(value);
+/** A URL without a slash at its end, as the preset goes on from it; `example` is one of this provider. */
+export function baseOf(name: string, value: unknown, example: string, fail: (complaint: string) => never): string {
+  const url = issuerUrl(value, example);
   if (typeof url === 'string') return fail(`"${name}" ${url}`);
   return url.href.replace(/[?#].*$/, '').replace(/\/+$/, '');
 }

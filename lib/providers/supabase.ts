@@ -19,7 +19,8 @@ export interface SupabaseOptions extends Reading {
  */
 export function supabase(options: SupabaseOptions): TrustedIssuer {
   const reader = readOptions('supabase', options, ['projectUrl', 'secret', ...READING]);
-  const issuer = `${baseOf('projectUrl', options.projectUrl, reader.fail)}/auth/v1`;
+  const project = baseOf('projectUrl', options.projectUrl, 'https://abcdefgh.supabase.co', reader.fail);
+  const issuer = `${project}/auth/v1`;
   const published = remoteKeys(`${issuer}/.well-known/jwks.json`, { algorithms: ['ES256', 'RS256', 'EdDSA'] });
   return trust(
     'supabase',

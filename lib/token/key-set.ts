@@ -30,7 +30,8 @@ export function readKeySet(document: unknown, algorithms: readonly Alg[], before
     const key = readJwk(jwk, algorithms);
     return key === undefined ? [] : [known.get(nameOf(key)) ?? key];
   });
-  if (keys.length === 0 && jwks.length > 0) throw new Error('the JWK Set holds no key that can be used');
+  if (keys.length === 0 && jwks.length > 0)
+    throw new Error(`the JWK Set holds no key that can be used for ${algorithms.join(', ')}`);
   return keySet(keys);
 }
 

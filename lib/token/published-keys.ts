@@ -4,6 +4,8 @@ import type { Alg, Key, VerificationKeys } from './keys.ts';
 
 /** An issuer that publishes its keys. */
 export interface Publisher {
+  /** For whoever reads of its failure. */
+  readonly name: string;
   fetchEdition(): Promise<Edition>;
   /** All that it may sign with, now or later: for another algorithm it need not be asked. */
   readonly algorithms: readonly Alg[];
@@ -33,6 +35,8 @@ const SEARCH_PAUSE = 1_500;
 const FLOOD = 2;
 const QUIET = 500;
 const MOST_WAITING = 1_000;
+
+const LONGEST_REASON = 500;
 
 /**
  * Keys fetched from their issuer: when first needed, one fetch at a time, again in the background at four fifths of their
@@ -151,6 +155,7 @@ export class PublishedKeys implements VerificationKeys {
       this.#take(set, maxAge);
       this.#failure = undefined;
     } catch (error) {
+      if (this.#failure === undefined) warn(this.#publisher.name, error);
       this.#failure = new Error("the issuer's keys cannot be fetched", { cause: error });
     }
   }
@@ -161,4 +166,19 @@ export class PublishedKeys implements VerificationKeys {
     this.#freshUntil = this.#begunAt + life;
     this.#refreshAt = this.#begunAt + life * 0.8;
   }
+}
+
+// Clients only see 503, and keys that are known serve on: whoever wrote the name must hear of it, once for each outage.
+function warn(name: string, error: unknown): void {
+  // Some of it may be the issuer's own words.
+  const reason = reasonOf(error as Error)
+    .replace(/\p{C}/gu, ' ')
+    .slice(0, LONGEST_REASON);
+  process.emitWarning(`the keys of ${name} cannot be fetched: ${reason}`, { code: 'PORTCULLIS_KEYS' });
+}
+
+/** That of `fetch` stands in its cause. */
+function reasonOf({ message, cause }: Error): string {
+  const { message: deeper, code } = (cause ?? {}) as NodeJS.ErrnoException;
+  return [message, deeper || code].filter((part) => part !== undefined).join(': ');
 }

@@ -10,7 +10,7 @@ export class UnexpectedStatus extends Error {
   readonly status: number;
 
   constructor(url: URL, status: number) {
-    super(`${url.href} answered ${status}`);
+    super(`${placeOf(url)} answered ${status}`);
     this.name = 'UnexpectedStatus';
     this.status = status;
   }
@@ -23,15 +23,28 @@ const MOST_BYTES = 65_536;
 const MOST_REDIRECTS = 3;
 const LOOPBACK = /^(?:localhost|(?:.+\.)?localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
 
-/** The URL, if keys may come from there: https, or plain http on loopback. Otherwise a complaint for a developer. */
-export function trustworthyUrl(url: unknown): URL | string {
-  const text = url instanceof URL ? url.href : url;
-  if (typeof text !== 'string' || !URL.canParse(text)) return 'must be a URL such as https://issuer.example/jwks.json';
+/** The URL, if keys may come from there: https, or plain http on loopback. Otherwise a complaint for a developer, with an `example`. */
+export function trustworthyUrl(url: unknown, example: string): URL | string {
+  const text = url instanceof URL ? url.href : (url ?? '');
+  if (text === '') return `must be a URL such as ${example}, and is empty: is its environment variable set?`;
+  if (typeof text !== 'string' || !URL.canParse(text)) return `must be a URL such as ${example}`;
   const parsed = new URL(text);
   const local = parsed.protocol === 'http:' && LOOPBACK.test(parsed.hostname);
   if (parsed.protocol !== 'https:' && !local) return 'must begin with https:// (http is for loopback only)';
   if (parsed.username !== '' || parsed.password !== '') return 'must not hold a user name or password';
   return parsed;
+}
+
+/** The same for the URL that an issuer is called by: what it publishes stands below it. */
+export function issuerUrl(url: unknown, example: string): URL | string {
+  const trusted = trustworthyUrl(url, example);
+  if (typeof trusted === 'string' || !/\/\.well-known(?:\/|$)/.test(trusted.pathname)) return trusted;
+  return `must end before /.well-known, such as ${example}`;
+}
+
+/** The URL without its query, which may hold what is not for logs. */
+export function placeOf(url: URL): string {
+  return url.origin + url.pathname;
 }
 
 /**
@@ -49,10 +62,10 @@ export async function fetchDocument(url: URL, signal: AbortSignal): Promise<Remo
     const next = redirectTo(response, place);
     if (next === undefined) return await readDocument(response, place);
     await response.body?.cancel();
-    if (next.origin !== url.origin) throw new Error(`${url.href} redirects to another origin, ${next.origin}`);
+    if (next.origin !== url.origin) throw new Error(`${placeOf(url)} redirects to another origin, ${next.origin}`);
     place = next;
   }
-  throw new Error(`${url.href} redirects too often`);
+  throw new Error(`${placeOf(url)} redirects too often`);
 }
 
 function redirectTo({ status, headers }: Response, place: URL): URL | undefined {
@@ -65,7 +78,15 @@ async function readDocument(response: Response, url: URL): Promise<RemoteDocumen
     await response.body?.cancel();
     throw new UnexpectedStatus(url, response.status);
   }
-  return { value: JSON.parse(await readText(response, url)), maxAge: maxAgeOf(response.headers) };
+  return { value: parse(await readText(response, url), url), maxAge: maxAgeOf(response.headers) };
+}
+
+function parse(text: string, url: URL): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new Error(`${placeOf(url)} answered with no JSON`, { cause });
+  }
 }
 
 async function readText({ body }: Response, url: URL): Promise<string> {
@@ -74,7 +95,7 @@ async function readText({ body }: Response, url: URL): Promise<string> {
   // Leaving the loop by an error cancels the rest.
   for await (const chunk of body ?? []) {
     size += chunk.length;
-    if (size > MOST_BYTES) throw new Error(`${url.href} answered with more than ${MOST_BYTES} bytes`);
+    if (size > MOST_BYTES) throw new Error(`${placeOf(url)} answered with more than ${MOST_BYTES} bytes`);
     chunks.push(chunk);
   }
   return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks));

@@ -2,7 +2,7 @@ import { type Duration, readOptions } from '../options.ts';
 import { ALGORITHMS, algorithmNamed, isSymmetric } from './algorithms.ts';
 import type { Alg, VerificationKeys } from './keys.ts';
 import { PublishedKeys } from './published-keys.ts';
-import { fetchDocument, trustworthyUrl } from './remote-document.ts';
+import { fetchDocument, placeOf, trustworthyUrl } from './remote-document.ts';
 
 export interface RemoteKeysOptions {
   /** Which of its issuer's keys may be used. A key that names no algorithm serves the first of these that fits it. */
@@ -26,12 +26,13 @@ export const REMOTE_DEFAULTS = { maxAge: 600_000, timeout: 5_000 } as const;
  */
 export function remoteKeys(url: string | URL, options: RemoteKeysOptions): VerificationKeys {
   const reader = readOptions('remoteKeys', options, ['algorithms', 'maxAge', 'timeout']);
-  const place = trustworthyUrl(url);
+  const place = trustworthyUrl(url, 'https://issuer.example/jwks.json');
   if (typeof place === 'string') return reader.fail(`the URL ${place}`);
   const algorithms = readAlgorithms(options.algorithms, reader.fail);
   const maxAge = reader.duration('maxAge', '10m', { least: '1s', most: '24h' });
   const timeout = reader.duration('timeout', '5s', { least: '10ms', most: '30s' });
   return new PublishedKeys({
+    name: placeOf(place),
     algorithms,
     maxAge,
     async fetchEdition() {

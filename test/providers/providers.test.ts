@@ -15,6 +15,7 @@ import {
 } from 'portcullis';
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { serve } from '../support/http-server.ts';
+import { hearWarnings } from '../support/warnings.ts';
 import { type IssuerKey, issuerKey, type KeyServer, startKeyServer } from '../token/key-server.ts';
 import { makeToken } from '../token/make-token.ts';
 
@@ -496,6 +497,15 @@ describe('every preset', () => {
     },
   );
 
+  test('an accepts that is async refuses, fails harmlessly, and its writer hears of it', async () => {
+    const warnings = hearWarnings('https://k.example/realms/r');
+    const accepts = (async () => Promise.reject(new Error('no database'))) as never;
+    const make = made.keycloak as (reading?: object) => TrustedIssuer;
+    expect(await judge(make({ accepts }), tokenOf('keycloak'))).toBe(401);
+    await new Promise(setImmediate);
+    expect(warnings.map(({ code }) => code)).toContain('PORTCULLIS_ACCEPTS');
+  });
+
   test.each(names)('%s: types and claims override', async (name) => {
     const make = made[name] as (reading?: object) => TrustedIssuer;
     expect(await judge(make({ types: ['at+jwt'] }), tokenOf(name))).toBe(401);
@@ -558,7 +568,31 @@ describe('every preset', () => {
       /^clerk: "issuer" must be a URL/,
     ],
     ['a project with a slash', () => firebase({ projectId: 'a/b' }), /^firebase: "projectId" must be/],
-    ['no project', () => supabase({} as never), /^supabase: "projectUrl" must be a URL/],
+    [
+      'no project',
+      () => supabase({} as never),
+      /^supabase: "projectUrl" must be a URL such as https:\/\/abcdefgh\.supabase\.co, and is empty: is its environment/,
+    ],
+    [
+      'no base',
+      () => keycloak({ baseUrl: '', realm: 'r', audience: 'a' }),
+      /^keycloak: "baseUrl" must be a URL such as https:\/\/id\.example\.com, and is empty: is its environment/,
+    ],
+    [
+      'no issuer',
+      () => clerk({ issuer: undefined as never, authorizedParties: ['x'] }),
+      /^clerk: "issuer" must be a URL such as https:\/\/clerk\.your-site\.com, and is empty: is its environment/,
+    ],
+    [
+      'no domain',
+      () => kinde({ domain: undefined as never, audience: 'a' }),
+      /^kinde: "domain" must be the domain alone, such as 'tenant.example.com', and is empty: is its environment variable set\?$/,
+    ],
+    [
+      'where the metadata stand',
+      () => clerk({ issuer: 'https://c.example/.well-known/openid-configuration', authorizedParties: ['x'] }),
+      /^clerk: "issuer" must end before \/\.well-known, such as https:\/\/clerk\.your-site\.com$/,
+    ],
     [
       'plain http',
       () => keycloak({ baseUrl: 'http://k.example', realm: 'r', audience: 'a' }),

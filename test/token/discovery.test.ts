@@ -5,6 +5,7 @@ import { discover, jwtAuth, type TrustedIssuer } from 'portcullis';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { freePort } from '../support/free-port.ts';
 import { serve } from '../support/http-server.ts';
+import { hearWarnings } from '../support/warnings.ts';
 import { goodClaims, type IssuerKey, issuerKey, type KeyServer, startKeyServer } from './key-server.ts';
 
 /** An issuer at a path of a key server, described at `place`. */
@@ -151,20 +152,55 @@ describe('discover', () => {
     expect(server.asked).toHaveLength(3);
   });
 
-  test('an issuer that calls itself otherwise: the developer hears of it, once, with the name to write', async () => {
+  test.each<[string, object, slash: string, (url: string) => string]>([
+    [
+      'calls itself otherwise: with the name to write',
+      {},
+      '/',
+      (url) => `it calls itself "${url}": write exactly that, if you trust it`,
+    ],
+    ['does not say what it is called', { issuer: undefined }, '', () => 'its metadata name no "issuer"'],
+    ['calls itself by no name', { issuer: {} }, '', () => 'its metadata name no "issuer"'],
+    ['does not say where its keys are', { jwks_uri: undefined }, '', () => 'its metadata name no "jwks_uri"'],
+    ['has them in a file', { jwks_uri: 'file:///keys' }, '', () => 'its "jwks_uri" must begin with https://'],
+    [
+      'signs by no algorithm of ours',
+      { id_token_signing_alg_values_supported: ['HS256'] },
+      '',
+      () => 'it signs by none of',
+    ],
+  ])('the developer hears of an issuer that %s', async (_how, more, slash, reason) => {
     const a = issuerKey('a');
-    const warned: Error[] = [];
-    const hear = (warning: Error) => void warned.push(warning);
-    process.on('warning', hear);
-    onTestFinished(() => void process.off('warning', hear));
-    const server = await issuerAt('', openid, [a]);
-    const named = { issuer: `${server.url}/` };
-    expect(await statusOf(a, named)).toBe(503);
+    const server = await issuerAt('', openid, [a], more);
+    const warnings = hearWarnings(server.url);
+    const named = { issuer: `${server.url}${slash}` };
     expect(await statusOf(a, named)).toBe(503);
     await sleep(10);
-    expect(warned.map(({ message }) => message)).toEqual([
-      `discover: "${server.url}/" calls itself "${server.url}": write exactly that, if you trust it`,
+    expect(warnings).toEqual([
+      { code: 'PORTCULLIS_KEYS', message: expect.stringContaining(`the keys of ${named.issuer} cannot be fetched: `) },
     ]);
+    expect(warnings[0]?.message).toContain(reason(server.url));
+  });
+
+  test('the developer hears at which two places no metadata are', async () => {
+    const a = issuerKey('a');
+    const server = await issuerAt('/elsewhere', openid, [a]);
+    const warnings = hearWarnings(server.url);
+    expect(await statusOf(a, { issuer: server.url })).toBe(503);
+    await sleep(10);
+    expect(warnings.map(({ message }) => message)).toEqual([
+      `the keys of ${server.url} cannot be fetched: ${server.url}/.well-known/openid-configuration answered 404, ` +
+        `${server.url}/.well-known/oauth-authorization-server answered 404`,
+    ]);
+  });
+
+  test('T08: made-up names make it read metadata once, not with each fetch of keys', async () => {
+    const a = issuerKey('a');
+    const server = await issuerAt('', openid, [a]);
+    const { keys } = discover(server.issuer, { audience: 'api' });
+    for (let i = 0; i < 4; i++) await keys.find({ kid: `made-up-${i}`, alg: 'ES256' });
+    expect(server.asked.filter((path) => path === '/keys').length).toBeGreaterThan(2);
+    expect(server.asked.filter((path) => path !== '/keys')).toHaveLength(1);
   });
 
   test('a service starts while its issuer is down, says 503, and heals when it is there', async () => {
@@ -206,8 +242,59 @@ describe('discover', () => {
     expect((await ask(tokenBy(a))).status).toBe(401);
   });
 
+  test('a new key that comes with another algorithm is taken at the first try', async () => {
+    const [a, b] = [issuerKey('a'), issuerKey('b', 'EdDSA')];
+    const more = { id_token_signing_alg_values_supported: ['ES256'] };
+    const server = await issuerAt('', openid, [a], more);
+    const ask = await apiFor(discover(server.issuer, { audience: 'api' }));
+    const tokenBy = (key: IssuerKey) => key.sign(goodClaims({ iss: server.issuer, aud: 'api' }));
+    expect((await ask(tokenBy(a))).status).toBe(200);
+    server.keys = [b, a];
+    more.id_token_signing_alg_values_supported.unshift('EdDSA');
+    expect((await ask(tokenBy(b))).status).toBe(200);
+  });
+
+  test('keys that move are found within a minute, though others still stand at the old place', async () => {
+    const [a, b] = [issuerKey('a'), issuerKey('b')];
+    const server = await issuerAt('', openid, [a]);
+    const ask = await apiFor(discover(server.issuer, { audience: 'api' }));
+    const tokenBy = (key: IssuerKey) => key.sign(goodClaims({ iss: server.issuer, aud: 'api' }));
+    expect((await ask(tokenBy(a))).status).toBe(200);
+    const { fault } = server;
+    server.fault = (req, res) => {
+      if (req.url === '/new') res.end(JSON.stringify({ keys: [b.jwk] }));
+      else if (req.url === '/keys') fault?.(req, res);
+      else res.end(JSON.stringify({ issuer: server.issuer, jwks_uri: `${server.url}/new` }));
+    };
+    expect((await ask(tokenBy(b))).status).toBe(401);
+    // No test waits for a minute.
+    const now = performance.now.bind(performance);
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => now() + 60_000);
+    onTestFinished(() => clock.mockRestore());
+    expect((await ask(tokenBy(b))).status).toBe(200);
+  });
+
   test.each<[string, unknown, unknown, RegExp]>([
-    ['no issuer', undefined, { audience: 'api' }, /the issuer must be a URL/],
+    [
+      'no issuer',
+      undefined,
+      { audience: 'api' },
+      /^discover: the issuer must be a URL such as https:\/\/issuer\.example, and is empty: is its environment variable set\?$/,
+    ],
+    ['an empty issuer', '', { audience: 'api' }, /is its environment variable set/],
+    ['no URL', 'issuer.example', { audience: 'api' }, /must be a URL such as https:\/\/issuer\.example$/],
+    [
+      'where the metadata stand',
+      'https://issuer.example/.well-known/openid-configuration',
+      { audience: 'api' },
+      /^discover: the issuer must end before \/\.well-known, such as https:\/\/issuer\.example$/,
+    ],
+    [
+      'where OAuth has the metadata',
+      'https://issuer.example/.well-known/oauth-authorization-server/t',
+      { audience: 'api' },
+      /must end before/,
+    ],
     ['plain http', 'http://issuer.example', { audience: 'api' }, /the issuer must begin with https/],
     ['a query', 'https://issuer.example/?x=1', { audience: 'api' }, /query or a fragment/],
     ['a fragment', 'https://issuer.example/#', { audience: 'api' }, /query or a fragment/],

@@ -7,6 +7,7 @@ import express from 'express';
 import { jwtAuth, remoteKeys, type VerificationKeys } from 'portcullis';
 import { afterAll, describe, expect, test } from 'vitest';
 import { serve } from '../support/http-server.ts';
+import { hearWarnings } from '../support/warnings.ts';
 import { goodClaims, type IssuerKey, issuerKey, type KeyServer, startKeyServer } from './key-server.ts';
 
 // Many of these tests run at once: what they opened is closed in the end.
@@ -393,7 +394,13 @@ describe('options', () => {
   const algorithms = ['ES256'] as const;
 
   test.each<[string, unknown, unknown, RegExp]>([
-    ['no URL', undefined, { algorithms }, /must be a URL/],
+    [
+      'no URL',
+      undefined,
+      { algorithms },
+      /the URL must be a URL such as https:\/\/issuer\.example\/jwks\.json, and is empty: is its environment variable set\?$/,
+    ],
+    ['an empty URL', '', { algorithms }, /is its environment variable set/],
     ['text that is no URL', 'issuer.example', { algorithms }, /must be a URL/],
     ['plain http', 'http://issuer.example/jwks', { algorithms }, /https/],
     ['http at a name that only looks local', 'http://localhost.example.com/', { algorithms }, /https/],
@@ -422,6 +429,56 @@ describe('options', () => {
       expect(() => remoteKeys(new URL(url), { algorithms })).not.toThrow();
     },
   );
+});
+
+describe('the developer hears', () => {
+  test('of keys that cannot be had, once until they can, and again of the next outage', async () => {
+    const a = issuerKey('a');
+    const server = await keyServer(a);
+    const ask = await apiWith(remoteKeys(`${server.url}/jwk.json?key=secret`, { algorithms: ['ES256'], maxAge: '1s' }));
+    const warnings = hearWarnings(server.url);
+    server.fault = (_req, res) => void res.writeHead(404).end();
+    for (let fetches = 1; fetches <= 2; fetches++) {
+      await until(async () => (await ask(a.sign(claims()))).status === 503 && server.asked.length === fetches);
+    }
+    const sentence = `the keys of ${server.url}/jwk.json cannot be fetched: ${server.url}/jwk.json answered 404`;
+    expect(warnings).toEqual([{ code: 'PORTCULLIS_KEYS', message: sentence }]);
+    server.fault = undefined;
+    await until(async () => (await ask(a.sign(claims()))).status === 200);
+    expect(warnings).toHaveLength(1);
+    server.fault = (_req, res) => void res.writeHead(500).end();
+    await until(async () => (await ask(a.sign(claims()))).status === 200 && warnings.length === 2);
+    expect(warnings[1]?.message).toBe(sentence.replace('404', '500'));
+  });
+
+  test.each<[string, NonNullable<KeyServer['fault']>, RegExp]>([
+    ['is not there', (req) => void req.socket.destroy(), /: fetch failed: .*(?:closed|reset|hang up)/i],
+    ['never answers', () => {}, /: The operation was aborted due to timeout$/],
+    [
+      'talks HTML',
+      (_req, res) => void res.end('<!doctype html>\u001b[31m'),
+      /\/jwks\.json answered with no JSON: [^\p{Cc}]+$/u,
+    ],
+    ['publishes no set', (_req, res) => void res.end('{}'), /: what was fetched is not a JWK Set$/],
+    [
+      'publishes keys of another algorithm',
+      (_req, res) => void res.end(JSON.stringify({ keys: [issuerKey('rs', 'RS256').jwk] })),
+      /: the JWK Set holds no key that can be used for ES256, ES384$/,
+    ],
+    [
+      'redirects to a place of many and strange words',
+      (_req, res) => void res.writeHead(302, { Location: `https://${'x'.repeat(60)}.example/` }).end(),
+      /redirects to another origin, https:\/\/x+\.example$/,
+    ],
+  ])('why, where the issuer %s', async (_how, fault, reason) => {
+    const server = await keyServer();
+    server.fault = fault;
+    const warnings = hearWarnings(server.url);
+    const keys = keysAt(server, { algorithms: ['ES256', 'ES384'], timeout: '300ms' });
+    await expect(keys.find(unknown())).rejects.toThrow(unreachable);
+    await sleep(10);
+    expect(warnings).toEqual([{ code: 'PORTCULLIS_KEYS', message: expect.stringMatching(reason) }]);
+  });
 });
 
 test('a fetch that is yet to begin keeps no process alive', async () => {

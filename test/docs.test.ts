@@ -122,6 +122,16 @@ test('the table of errors lists exactly the codes there are, as docs/errors.md d
   expect([...guide.matchAll(/^### `(\w+)` · \d{3}$/gm)].map(([, code]) => code).sort()).toEqual(codes);
 });
 
+test('the table of warnings lists exactly the codes that are given', () => {
+  const given = (readdirSync(join(ROOT, 'lib'), { recursive: true }) as string[])
+    .filter((name) => name.endsWith('.ts'))
+    .flatMap((name) => readFileSync(join(ROOT, 'lib', name), 'utf8').match(/'PORTCULLIS_\w+'/g) ?? [])
+    .map((quoted) => quoted.slice(1, -1));
+  expect(given.length).toBeGreaterThan(3);
+  const guide = readFileSync(join(ROOT, 'docs/errors.md'), 'utf8').split('\n## Warnings\n')[1] ?? '';
+  expect([...guide.matchAll(/^\| `(PORTCULLIS_\w+)` \|/gm)].map(([, code]) => code).sort()).toEqual(given.sort());
+});
+
 test('the table of errors gives each its status', () => {
   const source = readFileSync(join(ROOT, 'lib/errors.ts'), 'utf8');
   const statuses = [...source.matchAll(/code: '(\w+)',\s+status: (\d+)/g)].map(([, code, status]) => [code, status]);

@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { isKey, isModulus } from './disguised-keys.ts';
+import { decode, disguisedKey, plainText } from './disguised-keys.ts';
 
 /**
  * Why others could know this secret, however long it is, as the end of a sentence; undefined if nothing speaks against it.
@@ -7,17 +7,20 @@ import { isKey, isModulus } from './disguised-keys.ts';
  * as one coordinate of a public key.
  */
 export function weakness(secret: Uint8Array): string | undefined {
-  const spellings = spellingsOf(Buffer.from(secret));
-  if (spellings.some(isKey)) {
+  const bytes = Buffer.from(secret);
+  const key = disguisedKey(bytes);
+  if (key === 'key') {
     return 'is given a key, not a secret: whoever has a public key could sign with it. Give random bytes';
   }
-  if (spellings.some(isModulus)) {
+  if (key === 'modulus') {
     return (
       'is given a key, not a secret: it looks like the modulus of an RSA key, which is public. ' +
       'If it is random after all, give one of another length, such as 64 bytes'
     );
   }
+  const spellings = spellingsOf(bytes);
   if (spellings.some(isFamous)) return 'is one that anybody can guess: everybody knows it from examples';
+  if (spellings.some(isStock)) return 'is one that anybody can guess: it holds no word that examples do not hold';
   return spellings.some(isMonotonous) ? 'is one that anybody can guess: it only repeats itself' : undefined;
 }
 
@@ -25,22 +28,27 @@ export function weakness(secret: Uint8Array): string | undefined {
 const LEAST_DECODED = 16;
 
 function spellingsOf(bytes: Buffer): readonly Buffer[] {
-  // Without the NULs of UTF-16, and line breaks written out as two characters.
-  const text = bytes
-    .toString('latin1')
-    .replaceAll('\0', '')
-    .replace(/\\[nr]|\s/g, '');
-  // `0x30, 0x82`, `30:82`, and what `openssl rsa -modulus` prints.
-  const digits = text.replace(/^modulus=|0?x|[^0-9a-z]/gi, '');
-  const decoded = /^[0-9a-f]+$/i.test(digits) ? Buffer.from(digits, 'hex') : Buffer.from(text, 'base64');
+  const decoded = decode(plainText(bytes).replace(/\s/g, ''));
   return decoded.length < LEAST_DECODED ? [bytes] : [bytes, decoded];
 }
 
 /** Whether examples print it, as text or as the base64url of its bytes, once or over and over, or a placeholder is in it. */
 function isFamous(bytes: Buffer): boolean {
-  return [textOf(bytes), bytes.toString('base64url')].map(lettersOf).some((letters) => {
-    const unit = letters.slice(0, period(letters));
-    return FAMOUS.has(letters) || FAMOUS.has(unit) || PLACEHOLDERS.some((each) => letters.includes(each));
+  return textsOf(bytes)
+    .map(lettersOf)
+    .some((letters) => {
+      const unit = letters.slice(0, period(letters));
+      return FAMOUS.has(letters) || FAMOUS.has(unit) || PLACEHOLDERS.some((each) => letters.includes(each));
+    });
+}
+
+/** Whether it is made of the words that examples are made of: `thisIsMySecretKey`, `jwt_secret_that_is_32_chars_long`. */
+function isStock(bytes: Buffer): boolean {
+  return textsOf(bytes).some((text) => {
+    const said = text.trim().toLowerCase();
+    const unit = said.slice(0, period(said));
+    const rest = unit.replace(STOCK_WORDS, '');
+    return rest.length < unit.length / 2 && /^[\s_.,!-]*(?:\d[\s_.,!-]*){0,8}$/.test(rest);
   });
 }
 
@@ -58,6 +66,11 @@ function period(text: string): number {
   let length = 1;
   while (length < text.length && !text.startsWith(text.slice(length))) length++;
   return length;
+}
+
+/** What is written: the text itself, or bytes whose base64url it is. */
+function textsOf(bytes: Buffer): readonly string[] {
+  return [textOf(bytes), bytes.toString('base64url')];
 }
 
 function textOf(bytes: Buffer): string {
@@ -87,18 +100,26 @@ const PLACEHOLDERS: readonly string[] = [
   'keyboardcat',
 ];
 
+const STOCK_WORDS = new RegExp(
+  (
+    'this that the is it i am an a and my your our very super extra really long strong secure safe private random simple ' +
+    'must should has have to be at least minimum min more than of for with in on or only please not do use s ' +
+    'character char letter bit byte length hs256 hs384 hs512 sha256 aes secret password passphrase passwd pass key token ' +
+    'string value shhhhh salt jwt jws json web session cookie nextauth authentication auth access refresh signing sign ' +
+    'encryption hmac application app api server express node backend testing test demo example sample default local ' +
+    'development dev production prod environment env config project user admin root hello world foo bar baz ' +
+    'qwertyuiop qwerty asdfghjkl zxcvbnm abcdefghijklmnopqrstuvwxyz'
+  )
+    .split(' ')
+    // The longest first, where one begins another.
+    .sort((one, other) => other.length - one.length)
+    .join('|'),
+  'g',
+);
+
 // The shorter ones only ever come repeated.
 const FAMOUS: ReadonlySet<string> = new Set(
   [
-    'secret',
-    'shhhhh',
-    'secret-key',
-    'jwt-secret',
-    'super-secret',
-    'my-secret-key',
-    'password',
-    'abcdefghijklmnopqrstuvwxyz012345',
-    'abcdefghijklmnopqrstuvwxyz123456',
     'abcdefghijklmnopqrstuvwxyz0123456789',
     '0123456789abcdef',
     '0123456789abcdef0123456789abcdef',
@@ -110,10 +131,6 @@ const FAMOUS: ReadonlySet<string> = new Set(
     'a-valid-string-secret-that-is-at-least-384-bits-long',
     'a-valid-string-secret-that-is-at-least-512-bits-long-which-is-very-long',
     'complex_password_at_least_32_characters_long',
-    'super-secret-jwt-token-with-at-least-32-characters-long',
-    'super-secret-key-that-is-at-least-32-characters-long',
-    'this-is-a-secret-key-that-is-at-least-32-characters-long',
-    'a-very-long-secret-key-that-is-at-least-32-characters-long',
     // RFC 7515, appendix A.1; RFC 7517, appendix A.3; RFC 7520, sections 3.5 and 3.6.
     'AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow',
     'GawgguFyGrWKav7AX4VKUg',

@@ -1,4 +1,4 @@
-import { createPublicKey, createSecretKey, type KeyObject, randomBytes, randomUUID } from 'node:crypto';
+import { createPublicKey, createSecretKey, ECDH, type KeyObject, randomBytes, randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { weakness } from '../lib/guessable-secrets.ts';
 import { settleSecrets } from '../lib/secrets.ts';
@@ -20,6 +20,31 @@ const TEXTS: readonly (readonly [string, (bytes: Buffer) => string])[] = [
   ['hex as an array in C', (bytes) => `{ ${bytes.toString('hex').replace(/../g, '0x$&, ')}}`],
 ];
 
+const inBase64 = (bytes: Buffer | string) => Buffer.from(bytes).toString('base64');
+
+/** What happens to keys on their way through configuration. */
+const DISGUISES: readonly (readonly [string, (bytes: Buffer) => string | Buffer])[] = [
+  ['behind a line break', (bytes) => Buffer.concat([Buffer.from('\n'), bytes])],
+  ['between blanks', (bytes) => Buffer.concat([Buffer.from(' \r\n'), bytes, Buffer.from('\n')])],
+  ['base64 of base64', (bytes) => inBase64(inBase64(bytes))],
+  ['base64 of base64 of base64', (bytes) => inBase64(inBase64(inBase64(bytes)))],
+  ['base64 of hex', (bytes) => inBase64(bytes.toString('hex'))],
+  ['base64, percent-encoded', (bytes) => encodeURIComponent(inBase64(bytes))],
+  ['base64 of base64, percent-encoded', (bytes) => encodeURIComponent(inBase64(inBase64(bytes)))],
+  [
+    'base64, every character percent-encoded',
+    (bytes) => Buffer.from(inBase64(bytes)).toString('hex').replace(/../g, '%$&'),
+  ],
+  ['base64 behind base64:', (bytes) => `base64:${inBase64(bytes)}`],
+  ['base64 behind key:', (bytes) => `key: ${inBase64(bytes)}`],
+  ['base64 behind KEY=', (bytes) => `PUBLIC_KEY="${inBase64(bytes)}"`],
+  ['base64 in a data URL', (bytes) => `data:application/octet-stream;base64,${inBase64(bytes)}`],
+  ['base64 in lines behind key: |', (bytes) => `key: |\n${inBase64(bytes).replace(/.{64}/g, '  $&\n')}\n`],
+  ['base64 with slashes escaped', (bytes) => `"${inBase64(bytes).replaceAll('/', '\\/')}"`],
+  ['base64 with line breaks written out', (bytes) => `"${inBase64(bytes).replace(/.{64}/g, '$&\\n')}"`],
+  ['hex behind key:', (bytes) => `key: ${bytes.toString('hex')}`],
+];
+
 const SELF_SIGNED =
   'MIIBRjCB+aADAgECAhRBDzQQvs0hOw+q1SV1pWLizowckzAFBgMrZXAwGTEXMBUGA1UEAwwOaXNzdWVyLmV4YW1wbGUwHhcNMjYxMTIxMDYxOTQ0WhcN' +
   'MzYxMTE4MDYxOTQ0WjAZMRcwFQYDVQQDDA5pc3N1ZXIuZXhhbXBsZTAqMAUGAytlcAMhACLT/ApcJ410k/FOnFOP0qtEvExbTTgdqYa0mLD7t+mvo1Mw' +
@@ -36,6 +61,16 @@ const spki = (key: KeyObject) => createPublicKey(key).export({ type: 'spki', for
 const jwkOf = (key: KeyObject) => createPublicKey(key).export({ format: 'jwk' });
 const bytesOf = (text: unknown) => Buffer.from(text as string, 'base64url');
 const pointOf = (key: KeyObject) => Buffer.concat([Buffer.from([4]), bytesOf(jwkOf(key).x), bytesOf(jwkOf(key).y)]);
+
+/** RFC 4253, section 6.6. */
+function sshKey(...parts: readonly (string | Buffer)[]): Buffer {
+  const sized = parts.map((part) => {
+    const size = Buffer.alloc(4);
+    size.writeUInt32BE(Buffer.from(part as string).length);
+    return Buffer.concat([size, Buffer.from(part as string)]);
+  });
+  return Buffer.concat(sized);
+}
 
 describe('K04: a key is refused as a secret', () => {
   const keys: readonly (readonly [string, Buffer])[] = [
@@ -54,7 +89,24 @@ describe('K04: a key is refused as a secret', () => {
     ['a point of P-256', pointOf(ec)],
     ['a point of P-384', pointOf(keyFor('ES384'))],
     ['a point of P-521', pointOf(keyFor('ES512'))],
+    ['the coordinates of a point of P-256', pointOf(ec).subarray(1)],
+    ['the coordinates of a point of P-384', pointOf(keyFor('ES384')).subarray(1)],
+    ['the coordinates of a point of P-521', pointOf(keyFor('ES512')).subarray(1)],
+    ['a hybrid point of P-256', ECDH.convertKey(pointOf(ec), 'prime256v1', undefined, undefined, 'hybrid') as Buffer],
     ['a PEM', Buffer.from(pem(createPublicKey(ec)))],
+    ['a PEM in UTF-16', Buffer.from(pem(createPublicKey(ec)), 'utf16le')],
+    ['a PEM without its dashes', Buffer.from(pem(createPublicKey(ec)).replaceAll('-', ''))],
+    ['a JWK', Buffer.from(JSON.stringify(jwkOf(ed)))],
+    ['a JWK with its quotes escaped', Buffer.from(JSON.stringify(jwkOf(ed)).replaceAll('"', '\\"'))],
+    ['a JWK with its quotes escaped twice', Buffer.from(JSON.stringify(JSON.stringify(JSON.stringify(jwkOf(ed)))))],
+    ['a JWK in single quotes', Buffer.from(JSON.stringify(jwkOf(ec)).replaceAll('"', "'"))],
+    ['a JWK as code', Buffer.from(`{ kty: 'RSA', n: '${jwkOf(rsa).n}', e: 'AQAB' }`)],
+    ['a JWK, percent-encoded', Buffer.from(encodeURIComponent(JSON.stringify(jwkOf(ed))))],
+    ['an RSA key of SSH', sshKey('ssh-rsa', Buffer.from([1, 0, 1]), bytesOf(jwkOf(rsa).n))],
+    ['an Ed25519 key of SSH', sshKey('ssh-ed25519', bytesOf(jwkOf(ed).x))],
+    ['a P-256 key of SSH', sshKey('ecdsa-sha2-nistp256', 'nistp256', pointOf(ec))],
+    ['an Ed25519 key of SSH in a token', sshKey('sk-ssh-ed25519@openssh.com', bytesOf(jwkOf(ed).x), 'ssh:')],
+    ['a line of SSH', Buffer.from(`ssh-ed25519 ${inBase64(sshKey('ssh-ed25519', bytesOf(jwkOf(ed).x)))} ann@shop`)],
     ['a JWK without kty', Buffer.from(JSON.stringify({ n: jwkOf(rsa).n, e: 'AQAB' }))],
     ['an RSA key in XML', Buffer.from(`<RSAKeyValue><Modulus>${bytesOf(jwkOf(rsa).n).toString('base64')}</Modulus>`)],
     ['the modulus of an RSA key of 2048 bits', bytesOf(jwkOf(rsa).n)],
@@ -70,6 +122,12 @@ describe('K04: a key is refused as a secret', () => {
     for (const [how, write] of TEXTS) {
       expect(asHmacKey(write(bytes)), how).toThrow(/is given a key, not a secret/);
       expect(asSecret(write(bytes)), how).toThrow(/^sessionAuth: "secret" is given a key, not a secret/);
+    }
+  });
+
+  test.each(keys)('%s, as configuration leaves it', (_what, bytes) => {
+    for (const [how, disguise] of DISGUISES) {
+      expect(weakness(Buffer.from(disguise(bytes) as string)), how).toMatch(/^is given a key, not a secret/);
     }
   });
 
@@ -118,6 +176,24 @@ describe('K02: what everybody knows is refused', () => {
     'secret'.repeat(8),
     'пароль'.repeat(6),
     'a'.repeat(40),
+    'qwertyuiopasdfghjklzxcvbnm123456',
+    'password123'.repeat(3),
+    'supersecretkey'.repeat(3),
+    'thisisasecretkey'.repeat(2),
+    'secret_key_that_is_32_chars_long',
+    'iamasecretandihavetobeatleast32characterslong',
+    'NEXTAUTH_SECRET_NEXTAUTH_SECRET_',
+    'My-Very-Secret-Session-Key-For-My-App-2024!',
+    'this is the secret, at least 256 bits long',
+    'super-secret-key-that-is-at-least-32-characters-long',
+    'this-is-a-secret-key-that-is-at-least-32-characters-long',
+    'a-very-long-secret-key-that-is-at-least-32-characters-long',
+    'a-string-secret-at-least-384-bits-long-xyz',
+    'a-valid-string-secret-that-is-at-least-384-bits-long',
+    'shhhhh'.repeat(6),
+    'my-secret-key'.repeat(3),
+    'jwt-secret'.repeat(4),
+    'abcdefghijklmnopqrstuvwxyz012345',
   ])('%j, alike for sessions and for HS256, plain and in base64', (secret) => {
     for (const text of [secret, `${secret}\n`, Buffer.from(secret).toString('base64')]) {
       expect(asHmacKey(text), text).toThrow(/is one that anybody can guess/);
@@ -160,6 +236,18 @@ describe('a good secret is taken', () => {
     }
     for (const text of [
       'correct horse battery staple, and more words',
+      'ssh-tunnel-password-for-the-warehouse-9sf8s7df98s7df',
+      'ssh-rsa-was-never-in-use-here, says the owl 4711',
+      'ecdsa-sha2-or-whatever-it-was-called-back-then',
+      'this.is.mine.n:"n":abcdefgh12345678-4711',
+      'to begin every monkey dances around the certificate',
+      '{"secret":"4f8a9c2d7e6b1a3f5c8d9e0b2a4c6e8f"}',
+      'my secret is that the password is a purple tortoise',
+      'django-insecure-w9$k2m!x7q@p4z&n8c#v5b*j3h',
+      '%41%zz% 100% of what is left, and %7e of the rest',
+      '-------------------- 1 Vogel, 2 Bäume, 3 Steine',
+      '839471650283 746501928374 650192837465',
+      '________________________________kj3h_8s7d_9f2k',
       'äöüßéèêëàâîïôûçñ',
       '!"§$%&/()=?¡“¶¢[]|{}≠ ¿‘¶–…∞µ~',
     ]) {

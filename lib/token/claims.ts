@@ -1,5 +1,6 @@
 import type { Claims } from '../auth.ts';
 import { InvalidToken } from '../errors.ts';
+import { isPromise } from '../eventually.ts';
 import type { Jws } from './jws.ts';
 import type { TrustedIssuer } from './keys.ts';
 import { OWN_RULE, type PresetIssuer } from './trusted-issuer.ts';
@@ -108,7 +109,7 @@ function isDate(value: unknown): value is number {
 function isTrue(accepts: (claims: Claims) => unknown, claims: Claims, issuer: string): boolean {
   try {
     const answer = accepts(claims);
-    if (typeof (answer as Partial<PromiseLike<unknown>> | null | undefined)?.then === 'function') {
+    if (isPromise(answer)) {
       warnOnce(issuer);
       // Nobody waits for it: if it fails, that must not end the process.
       Promise.resolve(answer).catch(() => {});

@@ -1,5 +1,6 @@
 import { KeyObject } from 'node:crypto';
 import { AuthError, InvalidToken, StoreUnavailable } from '../errors.ts';
+import { after, type Eventually, isPromise } from '../eventually.ts';
 import { algorithmNamed } from './algorithms.ts';
 import { type ClaimsPolicy, checkAccepted, claimsPolicy, isExpired, type TimeLimits } from './claims.ts';
 import { checkSignature, type Jws, parseJws } from './jws.ts';
@@ -12,9 +13,9 @@ export type { VerifiedToken } from './verified-token.ts';
 /** Judges tokens. What it gives for one token is the same object until its key is replaced, so facts can be kept by it. */
 export interface TokenVerifier {
   /** Throws (or rejects with) `InvalidToken`. Sync when the keys are found synchronously, else a promise of this realm. */
-  verify(token: string): VerifiedToken | Promise<VerifiedToken>;
+  verify(token: string): Eventually<VerifiedToken>;
   /** The same, but a token that is merely expired is taken: for logout. */
-  verifyExpired(token: string): VerifiedToken | Promise<VerifiedToken>;
+  verifyExpired(token: string): Eventually<VerifiedToken>;
 }
 
 interface Issuer {
@@ -34,7 +35,7 @@ export function tokenVerifier(settings: { readonly issuers: readonly TrustedIssu
   const issuers = issuersByName(settings);
   const recent = recentTokens<Verdict>();
 
-  function recognise(token: string): VerifiedToken | Promise<VerifiedToken> {
+  function recognise(token: string): Eventually<VerifiedToken> {
     const verdict = recent.get(token);
     if (verdict === undefined) return examine(token);
     return after(findKey(verdict.issuer, verdict.asked), (key) => {
@@ -47,7 +48,7 @@ export function tokenVerifier(settings: { readonly issuers: readonly TrustedIssu
     });
   }
 
-  function examine(token: string): VerifiedToken | Promise<VerifiedToken> {
+  function examine(token: string): Eventually<VerifiedToken> {
     const jws = parseJws(token);
     const issuer = issuers.get(jws.payload.iss);
     if (issuer === undefined) throw new InvalidToken('bad_claim', 'iss');
@@ -94,7 +95,7 @@ function keyAsked({ header }: Jws): Verdict['asked'] {
 function findKey({ trusted }: Issuer, asked: Verdict['asked']): unknown {
   try {
     const found: unknown = trusted.keys.find(asked);
-    return isThenable(found) ? settle(found) : found;
+    return isPromise(found) ? settle(found) : found;
   } catch (error) {
     return unavailable(error);
   }
@@ -126,13 +127,4 @@ function judge(jws: Jws, { trusted, policy }: Issuer, key: Key): VerifiedToken {
   checkSignature(jws, key);
   policy(jws);
   return verifiedToken(jws, key.kid, trusted);
-}
-
-// Waits only where there is something to wait for: most keys are at hand, and a tick is not free.
-function after<A, B>(value: A | Promise<A>, next: (value: A) => B | Promise<B>): B | Promise<B> {
-  return isThenable(value) ? (value as Promise<A>).then(next) : next(value);
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof (value as Partial<PromiseLike<unknown>> | null | undefined)?.then === 'function';
 }

@@ -158,7 +158,8 @@ describe.concurrent('T08: a flood of made-up names', () => {
       await keys.find(asking(a));
       const start = performance.now();
       while (performance.now() < start + 12_000) {
-        void keys.find(unknown());
+        // At the fastest pace more come than may wait.
+        void Promise.resolve(keys.find(unknown())).catch((error) => expect(error.message).toMatch(/wait .* already$/));
         await sleep(pace);
       }
       const seconds = (performance.now() - start) / 1_000;

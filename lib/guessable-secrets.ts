@@ -20,8 +20,10 @@ export function weakness(secret: Uint8Array): string | undefined {
   }
   const spellings = spellingsOf(bytes);
   if (spellings.some(isFamous)) return 'is one that anybody can guess: everybody knows it from examples';
-  if (spellings.some(isStock)) return 'is one that anybody can guess: it holds no word that examples do not hold';
-  return spellings.some(isMonotonous) ? 'is one that anybody can guess: it only repeats itself' : undefined;
+  if (spellings.some(isMonotonous)) return 'is one that anybody can guess: it only repeats itself';
+  return spellings.some(isStock)
+    ? 'is one that anybody can guess: everybody knows all of its words from examples'
+    : undefined;
 }
 
 // What is shorter tells nothing: two bytes always count up by the same step.

@@ -316,8 +316,8 @@ describe('what names a token and its login', () => {
       expect(read({ sid, gen: 1 })).not.toHaveProperty('sid');
     for (const gen of [-1, 1.5, '1', null, 2 ** 53, {}])
       expect(read({ sid: 's', gen })).not.toHaveProperty('generation');
-    for (const other of ['x', null, 48.85, -1, 1e300, [lat], lat + 2 * 86_400_000])
-      expect(read({ lat: other })).not.toHaveProperty('stamp');
+    // Whether a number can be an instant is judged where Redis' clock is known.
+    for (const other of ['x', null, [lat]]) expect(read({ lat: other })).not.toHaveProperty('stamp');
   });
 });
 

@@ -433,6 +433,8 @@ describe('options', () => {
 });
 
 describe('the developer hears', () => {
+  const rsa = issuerKey('rs', 'RS256');
+
   test('of keys that cannot be had, once until they can, and again of the next outage', async () => {
     const a = issuerKey('a');
     const server = await keyServer(a);
@@ -463,7 +465,7 @@ describe('the developer hears', () => {
     ['publishes no set', (_req, res) => void res.end('{}'), /: what was fetched is not a JWK Set$/],
     [
       'publishes keys of another algorithm',
-      (_req, res) => void res.end(JSON.stringify({ keys: [issuerKey('rs', 'RS256').jwk] })),
+      (_req, res) => void res.end(JSON.stringify({ keys: [rsa.jwk] })),
       /: the JWK Set holds no key that can be used for ES256, ES384$/,
     ],
     [
@@ -475,7 +477,7 @@ describe('the developer hears', () => {
     const server = await keyServer();
     server.fault = fault;
     const warnings = hearWarnings(server.url);
-    const keys = keysAt(server, { algorithms: ['ES256', 'ES384'], timeout: '300ms' });
+    const keys = keysAt(server, { algorithms: ['ES256', 'ES384'], timeout: '2s' });
     await expect(keys.find(unknown())).rejects.toThrow(unreachable);
     await sleep(10);
     expect(warnings).toEqual([{ code: 'PORTCULLIS_KEYS', message: expect.stringMatching(reason) }]);

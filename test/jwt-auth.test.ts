@@ -526,7 +526,9 @@ describe('the catalogue of hostile tokens, over HTTP', () => {
     const sent = HOSTILE.filter(({ token }) => token === token.trim());
     expect(HOSTILE.length - sent.length).toBeLessThan(10);
     for (const { name, token } of sent) {
-      const { status, body } = await sendRaw(hostile.target, [`Authorization: Bearer ${token}`]);
+      const { status, body } = await sendRaw(hostile.target, [`Authorization: Bearer ${token}`]).catch(
+        ifTooLong(token),
+      );
       expect([name, [400, 401, 431].includes(status)]).toEqual([name, true]);
       if (token.length > 40) expect(body).not.toContain(token.slice(10, 40));
     }
@@ -541,6 +543,16 @@ describe('the catalogue of hostile tokens, over HTTP', () => {
       expect([name, (await client.get('/', bearer(token))).status]).toEqual([name, 200]);
   });
 });
+
+/** Newer versions of Node end the connection of a header they will not read, and their 431 may go down with it. */
+function ifTooLong(
+  token: string,
+): (error: NodeJS.ErrnoException) => { readonly status: number; readonly body: string } {
+  return (error) => {
+    if (token.length < 16_384 || error.code !== 'ECONNRESET') throw error;
+    return { status: 431, body: '' };
+  };
+}
 
 function seconds(): number {
   return Math.floor(Date.now() / 1000);

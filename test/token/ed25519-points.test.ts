@@ -41,13 +41,21 @@ const jwkOf = (point: string) => ({
 });
 const keyOf = (point: string) => createPublicKey({ key: jwkOf(point), format: 'jwk' });
 
-/** A token that nobody signed: R is the identity and S is zero. Others are tried until the key is pleased. */
+/** Newer versions of OpenSSL refuse these signatures themselves; keys have to be refused all the same. */
+const FORGEABLE = verify(
+  null,
+  Buffer.from('any'),
+  keyOf(IDENTITY),
+  Buffer.from(`${IDENTITY}${'00'.repeat(32)}`, 'hex'),
+);
+
+/** A token that nobody signed: R is the identity and S is zero. Others are tried until the key is pleased, where it can be. */
 function forge(key: KeyObject): string {
   const signature = Buffer.from(`${IDENTITY}${'00'.repeat(32)}`, 'hex');
   for (let attempt = 0; attempt < 500; attempt++) {
     const claims = goodClaims({ iss: ISSUER, aud: 'api', sub: 'admin', attempt });
     const signedPart = `${segment({ alg: 'EdDSA', kid: 'small', typ: 'at+jwt' })}.${segment(claims)}`;
-    if (verify(null, Buffer.from(signedPart), key, signature))
+    if (!FORGEABLE || verify(null, Buffer.from(signedPart), key, signature))
       return `${signedPart}.${signature.toString('base64url')}`;
   }
   throw new Error('no forged token verifies');
@@ -75,7 +83,7 @@ async function published(...keys: readonly object[]): Promise<VerificationKeys> 
 }
 
 describe('T41: a public key of small order, for which anybody can sign,', () => {
-  test.each(SMALL_ORDER)('%s: node takes a forged token, localKeys refuses the key', (point) => {
+  test.each(SMALL_ORDER)('%s: OpenSSL may take a forged token, localKeys refuses the key', (point) => {
     const key = keyOf(point);
     expect(forge(key)).toMatch(/^ey/);
     for (const form of [key, jwkOf(point), key.export({ type: 'spki', format: 'pem' })]) {
@@ -85,7 +93,7 @@ describe('T41: a public key of small order, for which anybody can sign,', () => 
     }
   });
 
-  test('the identity needs no second try, whatever the token says', () => {
+  test.runIf(FORGEABLE)('the identity needs no second try, whatever the token says', () => {
     const signature = Buffer.from(`${IDENTITY}${'00'.repeat(32)}`, 'hex');
     for (let round = 0; round < 100; round++)
       expect(verify(null, randomBytes(99), keyOf(IDENTITY), signature)).toBe(true);

@@ -28,7 +28,7 @@ async function fill(prefix: string, entries: number, life: number, spread: numbe
       member: `t:${Buffer.from(idOf.token(ISSUER, `${prefix}${at + n}`), 'latin1').toString('base64url')}`,
       expiresAt: Math.floor(from + (spread * (at + n)) / entries),
     }));
-    await log.append(batch);
+    await log.append(batch, 0);
   }
 }
 

@@ -1,12 +1,12 @@
 import { type Audit, type AuditFact, tell } from './audit.ts';
 import { type AuthStore, keepParts, type StoreParts } from './login/auth-store.ts';
 import { onEnd } from './login/end-of-auth.ts';
-import { FOREVER } from './login/id-table.ts';
 import { loginFrom } from './login/login-view.ts';
 import { Logins } from './login/logins.ts';
 import { Replica } from './login/replica.ts';
 import { entryOf, idOf } from './login/revocation.ts';
 import { SessionRows } from './login/session-data.ts';
+import { FOREVER } from './login/shard.ts';
 import { type Duration, readOptions } from './options.ts';
 import { memoryLog } from './store/memory-log.ts';
 import { MemoryLogins } from './store/memory-logins.ts';

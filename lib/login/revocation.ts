@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import type { LogEntry } from '../store/ports.ts';
-import type { Id } from './id-table.ts';
+import type { Id } from './shard.ts';
+import { asHeld } from './sharded-table.ts';
 
 /** What can be taken back: one token, one login, everything a key signed, everything of a subject up to an instant. */
 export type Revocation =
@@ -42,13 +43,12 @@ function digest(...parts: readonly (string | null)[]): Id {
 
 /** How a revocation stands in the log. */
 export function entryOf(revocation: Revocation): LogEntry {
-  const { kind, expiresAt } = revocation;
+  // As it is kept here: what is put back after a loss is then what was lost, and not news.
+  const expiresAt = asHeld(revocation.expiresAt);
   if (revocation.kind === 'subject') {
     return { member: `${cutOffOf(revocation.id, revocation.spared)}:${revocation.instant}`, expiresAt };
   }
-  const name = `${LETTERS[kind]}:${text(revocation.id)}`;
-  // As it is kept here: what is put back after a loss is then what was lost, and not news.
-  return { member: name, expiresAt: Math.ceil(expiresAt / 1000) * 1000 };
+  return { member: `${LETTERS[revocation.kind]}:${text(revocation.id)}`, expiresAt };
 }
 
 /** A cut-off that the log is still to date: its member, but for the instant. */

@@ -1,6 +1,8 @@
 import type { LogEntry } from '../store/ports.ts';
-import { type Id, IdTable } from './id-table.ts';
-import { type CutOff, entryOf, idOf, type Revocation, revocationOf } from './revocation.ts';
+import { CutOffTable } from './cut-off-table.ts';
+import { IdTable } from './id-table.ts';
+import { entryOf, idOf, type Revocation, revocationOf } from './revocation.ts';
+import type { Id } from './shard.ts';
 
 /** By what a credential can be taken back. Made once for a token, and kept with it. */
 export interface Evidence {
@@ -18,15 +20,12 @@ export interface Evidence {
   readonly leeway: number;
 }
 
-/** A cut-off, and the round in which it was last heard of. */
-type Standing = CutOff & { readonly round: number };
-
 type Watch = { readonly evidence: Evidence; readonly hear: () => void };
 
 /** What was taken back, known in this process: checking costs a few look-ups in memory. */
 export class Revocations {
   readonly #tables = { token: new IdTable(), login: new IdTable(), key: new IdTable() };
-  readonly #cutOffs = new Map<Id, Standing>();
+  readonly #cutOffs = new CutOffTable();
   readonly #watches = new Map<Id, Set<Watch>>();
   readonly #now: () => number;
   readonly #behind: () => number;
@@ -60,7 +59,8 @@ export class Revocations {
 
   /** The latest instant up to which everything of these subjects was taken back; -Infinity for none. */
   cutOff(subjects: readonly Id[]): number {
-    return Math.max(...subjects.map((id) => this.#cutOffs.get(id)?.instant ?? Number.NEGATIVE_INFINITY));
+    const now = this.#now();
+    return Math.max(...subjects.map((id) => this.#cutOffs.instantOf(id, now)));
   }
 
   keyRevoked(issuer: string, kid: string): boolean {
@@ -87,9 +87,7 @@ export class Revocations {
         if (expiresAt > now) yield entryOf({ kind, id, expiresAt });
       }
     }
-    for (const cutOff of this.#cutOffs.values()) {
-      if (cutOff.round !== this.#round && cutOff.expiresAt > now) yield entryOf(cutOff);
-    }
+    for (const cutOff of this.#cutOffs.unheard(this.#round)) if (cutOff.expiresAt > now) yield entryOf(cutOff);
   }
 
   /** Calls `hear` once, when something that reaches `evidence` is learnt; the result stops that. */
@@ -118,43 +116,18 @@ export class Revocations {
   sweep(): void {
     const now = this.#now();
     for (const table of Object.values(this.#tables)) table.sweep(now);
-    let looked = 0;
-    for (const [id, cutOff] of this.#cutOffs) {
-      this.#cutOffs.delete(id);
-      // Put back at the end, so that the next sweep looks at others.
-      if (cutOff.expiresAt > now) this.#cutOffs.set(id, cutOff);
-      if (++looked >= 100) break;
-    }
+    this.#cutOffs.sweep(now);
   }
 
   #cuts(id: Id, { spared, stamp, issuedAt, leeway }: Evidence, now: number): boolean {
-    const cutOff = this.#cutOffs.get(id);
-    if (cutOff === undefined || cutOff.expiresAt <= now) return false;
-    if (cutOff.spared !== undefined && cutOff.spared === spared) return false;
-    if (stamp !== undefined) return stamp <= cutOff.instant;
-    return issuedAt <= cutOff.instant + leeway + this.#behind();
+    const instant = this.#cutOffs.instantOf(id, now, spared);
+    if (stamp !== undefined) return stamp <= instant;
+    return issuedAt <= instant + leeway + this.#behind();
   }
 
   #keep(revocation: Revocation): boolean {
-    if (revocation.kind !== 'subject') {
-      return this.#tables[revocation.kind].add(revocation.id, revocation.expiresAt, this.#round);
-    }
-    return this.#cut(revocation);
-  }
-
-  #cut(cutOff: CutOff): boolean {
-    const { id, instant, spared } = cutOff;
-    const stands = this.#cutOffs.get(id);
-    if (stands !== undefined && stands.instant > instant) return false;
-    if (stands?.instant !== instant) {
-      this.#cutOffs.set(id, { ...cutOff, round: this.#round });
-      return true;
-    }
-    // Of two in one millisecond, each ends whom the other spares.
-    const agreed = stands.spared === spared ? spared : undefined;
-    const expiresAt = Math.max(stands.expiresAt, cutOff.expiresAt);
-    this.#cutOffs.set(id, { ...stands, spared: agreed, expiresAt, round: this.#round });
-    return agreed !== stands.spared;
+    if (revocation.kind === 'subject') return this.#cutOffs.add(revocation, this.#now(), this.#round);
+    return this.#tables[revocation.kind].add(revocation.id, revocation.expiresAt, this.#round);
   }
 
   #alarm(id: Id): void {

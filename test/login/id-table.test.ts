@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
-import { FOREVER, type Id, IdTable } from '../../lib/login/id-table.ts';
+import { IdTable } from '../../lib/login/id-table.ts';
+import { FOREVER, type Id } from '../../lib/login/shard.ts';
 import { randomFrom, rounds, seedOfRun } from '../support/random.ts';
 
 // What was given up already is none of its size.

@@ -76,6 +76,22 @@ test('nothing holds longer than it was to, and what expired leaves', () => {
   expect(revocations.size).toBe(0);
 });
 
+test('what the log does not tell again is given back as it stood there, to the second; told again, it is nothing new', () => {
+  const { revocations } = known();
+  const stood = [
+    entryOf({ kind: 'token', id: idOf.token('issuer', 'a'), expiresAt: NOW + 60_000 }),
+    entryOf({ kind: 'subject', id: subject, instant: NOW + 1, spared: idOf.login('mine'), expiresAt: NOW + 60_000 }),
+    entryOf({ kind: 'subject', id: idOf.subject(undefined, 'ann'), instant: NOW, expiresAt: NOW + 60_000 }),
+  ];
+  for (const { member, expiresAt } of stood) revocations.learn({ member, expiresAt: expiresAt - 999 });
+  expect([...revocations.unheard()]).toEqual([]);
+  revocations.beginRound();
+  const lacking = [...revocations.unheard()];
+  expect(new Set(lacking)).toEqual(new Set(stood));
+  expect(lacking.map((entry) => revocations.learn(entry))).toEqual([false, false, false]);
+  expect([...revocations.unheard()]).toEqual([]);
+});
+
 test('kinds, issuers and names are told apart, whatever they are made of', () => {
   const ids = [
     idOf.token('a', 'b'),

@@ -20,7 +20,7 @@ test('the revocation bench works: whatever it revokes is refused by every proces
     bench.stderr.on('data', (text) => (complaints += text));
     const [code] = await once(bench, 'exit');
     expect({ code, complaints }).toMatchObject({ code: 0 });
-    const { latency, commands, catchUp, held } = JSON.parse(await readFile(join(out, 'results.json'), 'utf8'));
+    const { latency, commands, catchUp, held, cutOffs } = JSON.parse(await readFile(join(out, 'results.json'), 'utf8'));
     expect(latency.jwt).toMatchObject({ missed: 0, fromCall: { count: 100 }, afterOneSecond: { 401: 200 } });
     for (const { requests, perRequest } of [commands.jwt, commands.hybrid]) {
       expect(requests).toBeGreaterThan(0);
@@ -28,6 +28,7 @@ test('the revocation bench works: whatever it revokes is refused by every proces
     }
     expect(catchUp).toMatchObject([{ accepted: 0 }, { accepted: 0 }]);
     expect(held).toMatchObject([{ entries: 1_000 }]);
+    expect(cutOffs).toMatchObject({ held: { entries: 1_000 }, expired: { entries: 1_000 } });
     expect(await readFile(join(out, 'results.md'), 'utf8')).toContain('A quick run');
   } finally {
     await rm(out, { recursive: true });

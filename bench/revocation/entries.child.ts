@@ -4,7 +4,7 @@ import { runInNewContext } from 'node:vm';
 import { createClient } from 'redis';
 import { type AuthStore, jwtAuth, redisStore } from '../../dist/index.js';
 import { partsOf } from '../../dist/login/auth-store.js';
-import { idOf } from '../../dist/login/revocation.js';
+import { entryOf, idOf, type Revocation } from '../../dist/login/revocation.js';
 import { RedisCommands } from '../../dist/store/redis-connection.js';
 import { redisLog } from '../../dist/store/redis-log.js';
 import { serveCalls } from '../../test/support/processes.ts';
@@ -19,17 +19,24 @@ const client = await createClient({ url: process.argv[2] ?? '' }).connect();
 
 serveCalls({ fill, hold, expire });
 
+/** What is taken back: tokens one by one, or everything of as many subjects, each sparing one login. */
+export type Kind = 'tokens' | 'cutOffs';
+
 /** Writes so many revocations under a prefix, as the library writes them; they expire `life` ms from now, spread over `spread` ms. */
-async function fill(prefix: string, entries: number, life: number, spread: number): Promise<void> {
+async function fill(kind: Kind, prefix: string, entries: number, life: number, spread: number): Promise<void> {
   const log = redisLog(new RedisCommands(client, 60_000), prefix);
   const from = Date.now() + life;
   for (let at = 0; at < entries; at += 5_000) {
-    const batch = Array.from({ length: Math.min(5_000, entries - at) }, (_, n) => ({
-      member: `t:${Buffer.from(idOf.token(ISSUER, `${prefix}${at + n}`), 'latin1').toString('base64url')}`,
-      expiresAt: Math.floor(from + (spread * (at + n)) / entries),
-    }));
-    await log.append(batch, 0);
+    const batch = Array.from({ length: Math.min(5_000, entries - at) }, (_, n) =>
+      entryOf(revocation(kind, `${prefix}${at + n}`, Math.floor(from + (spread * (at + n)) / entries))),
+    );
+    await log.append(batch);
   }
+}
+
+function revocation(kind: Kind, name: string, expiresAt: number): Revocation {
+  if (kind === 'tokens') return { kind: 'token', id: idOf.token(ISSUER, name), expiresAt };
+  return { kind: 'subject', id: idOf.subject(ISSUER, name), instant: Date.now(), spared: idOf.login(name), expiresAt };
 }
 
 /** A fresh process's first reading of them, what they take, and what checking against them takes. */

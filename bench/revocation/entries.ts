@@ -1,4 +1,5 @@
 import { startRedis } from '../../test/support/redis-server.ts';
+import type { Kind } from './entries.child.ts';
 import { startHolder } from './fleet.ts';
 import type { BenchOptions } from './options.ts';
 
@@ -29,12 +30,20 @@ export interface Expired {
   readonly stallWithout: { readonly longest: number; readonly p999: number };
 }
 
+/** One process that holds as many cut-offs as if everybody's logins had been ended, each but for one login. */
+export interface CutOffs {
+  readonly held: Held;
+  readonly expired: Expired;
+}
+
+type InFreshProcess = (name: string, ...args: readonly unknown[]) => Promise<any>;
+
 export async function measureEntries({
   entries,
   quick,
-}: Pick<BenchOptions, 'entries' | 'quick'>): Promise<{ held: Held[]; expired: Expired }> {
+}: Pick<BenchOptions, 'entries' | 'quick'>): Promise<{ held: Held[]; expired: Expired; cutOffs: CutOffs }> {
   const redis = await startRedis();
-  const inFreshProcess = async (name: string, ...args: readonly unknown[]) => {
+  const inFreshProcess: InFreshProcess = async (name, ...args) => {
     const holder = await startHolder(redis.url);
     try {
       return await holder.call(name, ...args);
@@ -42,18 +51,26 @@ export async function measureEntries({
       await holder.stop();
     }
   };
+  const hold = async (kind: Kind, count: number): Promise<Held> => {
+    await redis.cli('FLUSHALL');
+    await inFreshProcess('fill', kind, `${count}:`, count, 3_600_000, 0);
+    return inFreshProcess('hold', `${count}:`, quick ? 1_000 : 1_000_000);
+  };
+  const expire = async (kind: Kind, count: number): Promise<Expired> => {
+    await redis.cli('FLUSHALL');
+    // They must outlive their writing and their first reading, and then be over within seconds.
+    await inFreshProcess('fill', kind, 'expiring:', count, 2_000 + count / 15, quick ? 500 : 30_000);
+    return inFreshProcess('expire', 'expiring:', quick ? 1 : 180);
+  };
   try {
     const held: Held[] = [];
-    for (const count of entries) {
-      await inFreshProcess('fill', `${count}:`, count, 3_600_000, 0);
-      held.push(await inFreshProcess('hold', `${count}:`, quick ? 1_000 : 1_000_000));
-      await redis.cli('FLUSHALL');
-    }
-    // They must outlive their writing and their first reading, and then be over within seconds.
+    for (const count of entries) held.push(await hold('tokens', count));
     const most = Math.max(...entries);
-    const life = 2_000 + most / 15;
-    await inFreshProcess('fill', 'expiring:', most, life, quick ? 500 : 30_000);
-    return { held, expired: await inFreshProcess('expire', 'expiring:', quick ? 1 : 180) };
+    return {
+      held,
+      expired: await expire('tokens', most),
+      cutOffs: { held: await hold('cutOffs', most), expired: await expire('cutOffs', most) },
+    };
   } finally {
     await redis.stop();
   }

@@ -1,7 +1,7 @@
 import type { Commands } from './commands.ts';
 import type { Cost } from './cost.ts';
 import type { CatchUp } from './cut.ts';
-import type { Expired, Held } from './entries.ts';
+import type { CutOffs, Expired, Held } from './entries.ts';
 import type { Latency } from './latency.ts';
 import type { Machine } from './machine.ts';
 import type { BenchOptions } from './options.ts';
@@ -21,4 +21,5 @@ export interface Results {
   readonly catchUp: readonly CatchUp[];
   readonly held: readonly Held[];
   readonly expired: Expired;
+  readonly cutOffs: CutOffs;
 }

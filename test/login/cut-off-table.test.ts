@@ -137,6 +137,7 @@ test('D14: whatever is cut off, asked, forgotten and expires, it agrees with a M
     const told = [...table.unheard(2)];
     expect(told).toHaveLength(live.length);
     expect(new Set(told)).toEqual(new Set(live));
+    expect([...table.unheard(1)]).toEqual([]);
   }
 });
 

@@ -53,6 +53,7 @@ test('D14: whatever is added, asked, forgotten and expires, it agrees with a Map
     const told = [...table.unheard(2)].map(({ id, expiresAt }) => [id, expiresAt] as const);
     expect(new Map(told)).toEqual(oracle);
     expect(told).toHaveLength(oracle.size);
+    expect([...table.unheard(1)]).toEqual([]);
   }
 });
 

@@ -112,6 +112,8 @@ test('what is written to the log is read from it as it was; anything else is not
   for (const kind of ['token', 'login', 'key'] as const) {
     const revocation = { kind, id: idOf.login('x'), expiresAt: NOW };
     expect(revocationOf(entryOf(revocation))).toEqual(revocation);
+    // A whole second, as a process that puts it back after a loss would write it.
+    expect(entryOf({ ...revocation, expiresAt: NOW - 999 })).toEqual(entryOf(revocation));
   }
   expect(revocationOf(cutOff(NOW))).toEqual({ kind: 'subject', id: subject, instant: NOW, expiresAt: NOW + 60_000 });
   const sparing = { kind: 'subject', id: subject, instant: NOW, spared: idOf.login('x'), expiresAt: NOW } as const;

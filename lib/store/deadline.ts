@@ -14,7 +14,8 @@ export class Deadline {
   readonly #late: () => Error;
   #waiting: Awaited[] = [];
   #armed = false;
-  #overdue = 0;
+  /** Those past the limit and still unsettled. */
+  readonly #overdue = new Set<object>();
 
   /** `limit` in milliseconds; `late` makes the error of a promise that took longer. */
   constructor(limit: number, late: () => Error) {
@@ -24,7 +25,12 @@ export class Deadline {
 
   /** How many promises are past the limit and still unsettled. */
   get overdue(): number {
-    return this.#overdue;
+    return this.#overdue.size;
+  }
+
+  /** Counts those that are past the limit no more. */
+  forgive(): void {
+    this.#overdue.clear();
   }
 
   /** Settles as `work` does, or rejects once the limit has passed. */
@@ -33,12 +39,12 @@ export class Deadline {
       const entry: Awaited = {
         due: performance.now() + this.#limit,
         expire: () => {
-          this.#overdue += 1;
+          this.#overdue.add(entry);
           reject(this.#late());
         },
       };
       const settled = () => {
-        if (entry.expire === undefined) this.#overdue -= 1;
+        this.#overdue.delete(entry);
         entry.expire = undefined;
       };
       work.then(

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { StoreUnavailable } from '../errors.ts';
-import { Deadline } from './deadline.ts';
+import { Patience } from './patience.ts';
+import { type ClusterNode, isCluster, slotOf } from './redis-cluster.ts';
 
 /** The part of a node-redis client, cluster or sentinel (5 or 6) that is used. You connect it, and listen for its 'error'. */
 export interface RedisConnection {
@@ -10,12 +11,6 @@ export interface RedisConnection {
   unsubscribe(...args: any[]): Promise<any>;
   on(event: string, hear: (...args: any[]) => void): unknown;
   off(event: string, hear: (...args: any[]) => void): unknown;
-}
-
-/** What a cluster has besides. */
-interface ClusterConnection {
-  readonly masters: readonly object[];
-  nodeClient(node: object): Promise<RedisConnection>;
 }
 
 /** A Lua script, with the name under which Redis remembers it. */
@@ -34,37 +29,36 @@ type Argument = string | number;
 // covers only commands not yet written to the socket.
 const OURS = { typeMapping: {}, timeout: undefined } as const;
 
-// While Redis owes answers past their deadline, a command now and then asks whether it is back: ever more rarely, for each
-// is a sign of life to the client's `socketTimeout`, which is to end a connection whose other end has vanished.
-const FIRST_PROBE_AFTER = 100;
-const LONGEST_BETWEEN_PROBES = 10_000;
+// How soon a script is tried again whose keys were on their way.
+const RETRY_AFTER = 20;
 
 /** Sends commands over the application's connection, each with a deadline; whatever fails is `StoreUnavailable`. */
 export class RedisCommands {
   readonly client: RedisConnection;
   readonly #send: (key: string | undefined, args: string[]) => Promise<unknown>;
-  readonly #deadline: Deadline;
-  #probe = { after: 0, at: 0 };
+  readonly #timeout: number;
+  // One that does not answer is no reason to give up the others.
+  readonly #patience = new WeakMap<object, Patience>();
 
   /** `timeout`: milliseconds any one command may take. */
   constructor(client: RedisConnection, timeout: number) {
     this.client = client;
     this.#send = sender(client);
-    this.#deadline = new Deadline(
-      timeout,
-      () => new StoreUnavailable(new Error(`Redis did not answer in ${timeout} ms`)),
-    );
+    this.#timeout = timeout;
   }
 
   /** Runs a script over keys of one slot. */
   async run(script: Script, keys: readonly string[], args: readonly Argument[] = []): Promise<any> {
-    const rest = [String(keys.length), ...keys, ...args.map(String)];
-    try {
-      return await this.#sendInTime(keys[0], ['EVALSHA', script.sha, ...rest]);
-    } catch (error) {
-      if (!isRefusal(error, 'NOSCRIPT')) throw error;
+    const latest = performance.now() + this.#timeout;
+    for (;;) {
+      try {
+        return await this.#evaluate(script, keys, args);
+      } catch (error) {
+        // While a slot moves from one server to another, the keys of one script may be on both: nothing was run.
+        if (!isRefusal(error, 'TRYAGAIN') || performance.now() > latest) throw error;
+      }
+      await new Promise((resolve) => setTimeout(resolve, RETRY_AFTER));
     }
-    return this.#sendInTime(keys[0], ['EVAL', script.text, ...rest]);
   }
 
   /** Sends one command, to the node that holds `key`. */
@@ -82,55 +76,60 @@ export class RedisCommands {
   }
 
   /** A way to each primary: one, or on a cluster all. */
-  async primaries(): Promise<((...args: Argument[]) => Promise<any>)[]> {
-    const cluster = this.client as Partial<ClusterConnection>;
-    if (cluster.masters === undefined || cluster.nodeClient === undefined) {
-      return [(...args) => this.command(undefined, ...args)];
-    }
-    const nodes = await Promise.all(cluster.masters.map((master) => cluster.nodeClient?.(master)));
-    return nodes.map(
+  primaries(): ((...args: Argument[]) => Promise<any>)[] {
+    const { client } = this;
+    if (!isCluster(client)) return [(...args) => this.command(undefined, ...args)];
+    return client.masters.map(
       (node) =>
         (...args) =>
-          this.#deadline.meet(node?.sendCommand(args.map(String), OURS) ?? Promise.reject(new StoreUnavailable())),
+          this.#inTime(async () => (await client.nodeClient(node)).sendCommand(args.map(String), OURS), node),
     );
   }
 
-  #sendInTime(key: string | undefined, args: string[]): Promise<unknown> {
-    return this.#inTime(() => this.#send(key, args));
-  }
-
-  async #inTime<Value>(work: () => Promise<Value>): Promise<Value> {
-    // A client that reconnects would queue the command: it would come late, and requests would pile up in memory.
-    if ((this.client as { isReady?: boolean }).isReady === false || !this.client.isOpen) {
-      throw new StoreUnavailable(new Error('the Redis client is not connected'));
-    }
-    this.#failFast();
+  async #evaluate(script: Script, keys: readonly string[], args: readonly Argument[]): Promise<any> {
+    const rest = [String(keys.length), ...keys, ...args.map(String)];
     try {
-      return await this.#deadline.meet(work());
+      return await this.#sendInTime(keys[0], ['EVALSHA', script.sha, ...rest]);
     } catch (error) {
-      throw error instanceof StoreUnavailable ? error : new StoreUnavailable(error);
+      if (!isRefusal(error, 'NOSCRIPT')) throw error;
     }
+    return this.#sendInTime(keys[0], ['EVAL', script.text, ...rest]);
   }
 
-  // Answers come in order: those that are owed come first, if any come at all.
-  #failFast(): void {
-    const now = performance.now();
-    if (this.#deadline.overdue === 0) {
-      this.#probe.after = 0;
-    } else if (this.#probe.after > 0 && now - this.#probe.at < this.#probe.after) {
-      throw new StoreUnavailable(new Error('Redis owes older answers'));
-    } else {
-      const after = Math.min(Math.max(this.#probe.after * 2, FIRST_PROBE_AFTER), LONGEST_BETWEEN_PROBES);
-      this.#probe = { after, at: now };
-    }
+  #sendInTime(key: string | undefined, args: string[]): Promise<unknown> {
+    const { client } = this;
+    const node = isCluster(client) && key !== undefined ? client.slots[slotOf(key)]?.master : undefined;
+    return this.#inTime(() => this.#send(key, args), node);
   }
+
+  async #inTime<Value>(work: () => Promise<Value>, node?: ClusterNode): Promise<Value> {
+    if (!isConnected(this.client, node)) throw new StoreUnavailable(new Error('the Redis client is not connected'));
+    return this.#patienceWith(node ?? this.client).await(work);
+  }
+
+  #patienceWith(server: object): Patience {
+    const patience = this.#patience.get(server) ?? new Patience(this.#timeout);
+    this.#patience.set(server, patience);
+    return patience;
+  }
+}
+
+// A client that reconnects would queue the command: it would come late, and requests would pile up in memory. But it takes
+// a command to make a sentinel client that gave up looking for the primary look again.
+function isConnected(client: RedisConnection & { readonly isReady?: boolean }, node: ClusterNode | undefined): boolean {
+  if (!client.isOpen || isSentinel(client)) return client.isOpen;
+  return client.isReady !== false && (node?.client?.isReady !== false || node.connectPromise !== undefined);
 }
 
 // The three kinds of node-redis client take the same command in three ways; `false` is "not from a replica".
 function sender(client: RedisConnection): (key: string | undefined, args: string[]) => Promise<unknown> {
-  if ('slots' in client) return (key, args) => client.sendCommand(key, false, args, OURS);
-  if ('getSentinelNode' in client) return (_key, args) => client.sendCommand(false, args, OURS);
+  if (isCluster(client)) return (key, args) => client.sendCommand(key, false, args, OURS);
+  if (isSentinel(client)) return (_key, args) => client.sendCommand(false, args, OURS);
   return (_key, args) => client.sendCommand(args, OURS);
+}
+
+export function isSentinel(client: RedisConnection): boolean {
+  return 'getSentinelNode' in client;
 }
 
 /** Whether Redis itself refused a command, with this code: `NOPERM`, `WRONGTYPE`. */

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Append, LogEntry, LogNews, LogPage, LogPlace, RevocationLog } from './ports.ts';
-import { isRefusal, type RedisCommands } from './redis-connection.ts';
+import { isCluster } from './redis-cluster.ts';
+import { isRefusal, isSentinel, type RedisCommands } from './redis-connection.ts';
 import { APPEND, PAGE, READ } from './redis-log-scripts.ts';
 
 const PAGE_LENGTH = 1_000;
@@ -96,7 +97,7 @@ export function redisLog(commands: RedisCommands, prefix: string): RevocationLog
 
 async function canPush(commands: RedisCommands): Promise<boolean> {
   // A cluster or sentinel client subscribes over a connection of its own.
-  if ('masters' in commands.client || 'getSentinelNode' in commands.client) return true;
+  if (isCluster(commands.client) || isSentinel(commands.client)) return true;
   const hello: unknown = await commands.command(undefined, 'HELLO');
   const flat = Array.isArray(hello) ? hello : Object.entries(hello as object).flat();
   return flat[flat.indexOf('proto') + 1] === 3;

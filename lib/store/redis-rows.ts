@@ -43,7 +43,7 @@ const asText = {
 function scanningView(commands: RedisCommands) {
   return {
     async *scanIterator({ MATCH, COUNT }: { MATCH: string; COUNT: number }): AsyncGenerator<string[]> {
-      for (const node of await commands.primaries()) {
+      for (const node of commands.primaries()) {
         let cursor = '0';
         do {
           const [next, keys] = await node('SCAN', cursor, 'MATCH', MATCH, 'COUNT', COUNT);

@@ -30,7 +30,7 @@ async function fill(kind: Kind, prefix: string, entries: number, life: number, s
     const batch = Array.from({ length: Math.min(5_000, entries - at) }, (_, n) =>
       entryOf(revocation(kind, `${prefix}${at + n}`, Math.floor(from + (spread * (at + n)) / entries))),
     );
-    await log.append(batch);
+    await log.append(batch, 0);
   }
 }
 

@@ -41,9 +41,9 @@ export class LogReader {
     if (this.#revocations.learn(entry) || this.#owed.has(entry.member)) this.#owed.set(entry.member, entry);
   }
 
-  /** Resolves to the instant of log time at which all of this stands. */
-  append(entries: readonly Append[]): Promise<number> {
-    return this.#log.append(entries, this.#logTime());
+  /** Resolves to the instant of log time at which all of this stands, which is not before `known`. */
+  append(entries: readonly Append[], known: number = this.#logTime()): Promise<number> {
+    return this.#log.append(entries, known);
   }
 
   /** Appends again what was not read back yet. */

@@ -82,36 +82,33 @@ export class Logins {
    * rejects, it is still tried, for what had begun when it was asked.
    */
   async endAll(subject: string, issuer: string | undefined, except: string | undefined): Promise<void> {
-    const until = this.#replica.clock.latest();
+    const whose = issuer === undefined ? { subject } : { subject, issuer };
     const cutOff = cutOffOf(idOf.subject(issuer, subject), except === undefined ? undefined : idOf.login(except));
-    const owed = this.#replica.dated(cutOff, until);
+    const until = Math.max(this.#replica.clock.latest(), this.#replica.stamp(whose));
     const begun = async () => {
       const standing = await this.store.list(subject);
-      await this.#endThese(
-        subject,
-        standing.filter(({ sid, createdAt }) => sid !== except && createdAt <= until),
-      );
+      const doomed = standing.filter(({ sid, createdAt }) => sid !== except && createdAt <= until);
+      await this.#endThese(subject, doomed);
+    };
+    const now = async () => {
+      const instant = await this.#replica.cutOff(cutOff, whose);
+      await this.#endIndexed(subject, except);
+      await this.#replica.passed(instant);
     };
     try {
-      await this.#unfinished.attempt(
-        `subject ${issuer} ${subject}`,
-        () => this.#endAll(subject, cutOff, except),
-        begun,
-      );
+      await this.#unfinished.attempt(`subject ${issuer} ${subject}`, now, begun);
     } catch (error) {
       // Here at once, and elsewhere as soon as it can be said.
-      this.#replica.revoke([owed]).catch(() => undefined);
+      this.#replica.revoke([this.#replica.dated(cutOff, until)]).catch(() => undefined);
       throw error;
     }
   }
 
-  async #endAll(subject: string, cutOff: string, except: string | undefined): Promise<void> {
-    const instant = await this.#replica.cutOff(cutOff);
-    // Only now: whatever is older than the cut-off was named in the index before it, and so ends by its sid as well.
+  // After the cut-off: whatever is older was named in the index before it, and so ends by its sid as well.
+  async #endIndexed(subject: string, except: string | undefined): Promise<void> {
     const doomed = (await this.store.index(subject)).filter(({ sid }) => sid !== except);
     await this.#replica.revoke(doomed.map(({ sid, endsAt }) => this.#entry(sid, endsAt, undefined)));
     await this.store.end(subject, doomed);
-    await this.#replica.passed(instant);
   }
 
   async #endThese(subject: string, logins: readonly LoginRecord[]): Promise<void> {

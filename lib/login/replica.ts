@@ -109,8 +109,9 @@ export class Replica {
   }
 
   /** Takes back what was issued until now under a cut-off's name; resolves to the instant, in log time. */
-  async cutOff(name: string): Promise<number> {
-    const instant = await this.#reader.append([{ cutOff: name }]);
+  async cutOff(name: string, whose: Parameters<Replica['stamp']>[0]): Promise<number> {
+    // No earlier than what was issued last.
+    const instant = await this.#reader.append([{ cutOff: name }], this.stamp(whose));
     this.revocations.learn(this.dated(name, instant));
     return instant;
   }

@@ -17,7 +17,7 @@ const LONGEST = 34_560_060_000;
 // an instant must stay older than what is issued after it. Where it is ahead it goes a little slower, until the clock is
 // there. What a process knows of it counts if it is further than clocks drift.
 const SLOWER = 0.999;
-const LEAP = 1_000;
+const LEAP = 50;
 
 const NOW = `
 local time = redis.call('TIME')
@@ -51,15 +51,16 @@ local function tell(member, expiry)
   redis.call('XADD', KEYS[2], 'MAXLEN', '=', ${NEWS_LENGTH}, '*', 'm', member, 'x', expiry)
 end
 -- The beat: log time when it was last asked for, and Redis' clock then.
-local function logTime(known, life)
-  local beat = redis.pcall('GET', KEYS[3])
-  local last, at = string.match(type(beat) == 'string' and beat or '', '^(%d+%.%d+) (%d+%.%d+)$')
+local function logTime(known)
+  local former = redis.pcall('GET', KEYS[3])
+  local last, at = string.match(type(former) == 'string' and former or '', '^(%d+%.%d+) (%d+%.%d+)$')
   local instant = last and tonumber(last) + math.max(real - tonumber(at), 0) * ${SLOWER} or 0
   if known - instant > ${LEAP} then instant = known end
   if instant - real > ${LONGEST} then instant = 0 end
-  instant = math.max(instant, real)
+  return math.max(instant, real)
+end
+local function beat(instant, life)
   redis.call('SET', KEYS[3], string.format('%.3f %.3f', instant, real), 'PX', string.format('%.0f', math.max(life, 10000)))
-  return instant
 end
 local function found(candidate)
   local epoch, life = meta()
@@ -81,12 +82,13 @@ end
 export const APPEND = script(`${NOW}${LOG}
 local _, life = found(ARGV[1])
 life = raise(life, tonumber(ARGV[4]))
-local instant = math.ceil(math.max(logTime(tonumber(ARGV[5]), life), tonumber(ARGV[5])))
+local instant = logTime(tonumber(ARGV[5]))
 local changed = false
 for at = 6, #ARGV, 2 do
   local member, expiry = ARGV[at], ARGV[at + 1]
   if expiry == '' then
-    member = member .. ':' .. string.format('%.0f', instant)
+    instant = math.max(instant, tonumber(ARGV[5]))
+    member = member .. ':' .. string.format('%.0f', math.floor(instant))
     expiry = string.format('%.0f', instant + life)
   end
   local stands = redis.call('ZSCORE', KEYS[1], member)
@@ -103,7 +105,8 @@ if changed then
   local rung = redis.pcall('PUBLISH', ARGV[2], '')
   if type(rung) == 'table' then redis.call('ZADD', KEYS[1], string.format('%.0f', now + ${MUTE_FOR}), 'mute') end
 end
-return string.format('%.0f', instant)
+beat(instant, life)
+return string.format('%.0f', math.floor(instant))
 `);
 
 /**
@@ -113,7 +116,8 @@ return string.format('%.0f', instant)
 export const READ = script(`${NOW}${LOG}
 local epoch, life = found(ARGV[1])
 life = raise(life, tonumber(ARGV[2]))
-local instant = logTime(tonumber(ARGV[3]), life)
+local instant = logTime(tonumber(ARGV[3]))
+beat(instant, life)
 local news
 if ARGV[4] == '' then
   news = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)

@@ -97,10 +97,14 @@ export class LogReader {
   }
 
   async #repair(): Promise<void> {
-    const lacking = [...this.#revocations.unheard()];
-    for (let at = 0; at < lacking.length; at += APPEND_LENGTH) {
-      await this.append(lacking.slice(at, at + APPEND_LENGTH));
+    let lacking: LogEntry[] = [];
+    for (const entry of this.#revocations.unheard()) {
+      lacking.push(entry);
+      if (lacking.length < APPEND_LENGTH) continue;
+      await this.append(lacking);
+      lacking = [];
     }
+    if (lacking.length > 0) await this.append(lacking);
   }
 
   // What this machine's clock says is no knowledge of it.

@@ -80,9 +80,11 @@ function isFor(claim: unknown, audiences: ReadonlySet<string>): boolean {
   );
 }
 
-// RFC 8417, section 2.2: what tells of events, such as a logout, tells nothing else.
+// RFC 8417, section 2.2: what tells of events, such as a logout, tells nothing else. They are members named by URIs; a list
+// called "events" is an application's own.
 function refuseEvents({ events }: Claims): void {
-  demand(events === undefined, 'events');
+  const names = typeof events === 'object' && events !== null ? Object.keys(events) : [];
+  demand(!names.some((name) => name.includes(':')), 'events');
 }
 
 // RFC 8725, section 3.12. Some issuers repeat the login's nonce in access tokens, but those say what they give access to.

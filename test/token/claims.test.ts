@@ -273,7 +273,7 @@ describe('A-J07: an ID token is no access token (RFC 9068, section 5)', () => {
 describe('a security event token is no access token (RFC 8417, section 4; OpenID Connect Back-Channel Logout 1.0, section 2.4)', () => {
   const logout = { 'http://schemas.openid.net/event/backchannel-logout': {} };
 
-  test.each([{ events: logout, sid: 's' }, { events: {} }, { events: null }, { events: logout, scope: 'read' }])(
+  test.each([{ events: logout, sid: 's' }, { events: logout, scope: 'read' }])(
     '%j tells one, whoever signed it, and where ID tokens are taken too',
     (members) => {
       expect(reason(members)).toBe('bad_claim');
@@ -284,6 +284,13 @@ describe('a security event token is no access token (RFC 8417, section 4; OpenID
     },
   );
 });
+
+test.each([{ events: ['https://a.example/1'] }, { events: {} }, { events: null }, { events: { calendar: 7 } }])(
+  '%j is an application’s own, and no security event',
+  (members) => {
+    expect(reason(members)).toBe('accepted');
+  },
+);
 
 describe('what names a token and its login', () => {
   test('T27: its jti, or the SHA-256 of what was signed', () => {

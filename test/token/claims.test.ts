@@ -273,16 +273,16 @@ describe('A-J07: an ID token is no access token (RFC 9068, section 5)', () => {
 describe('a security event token is no access token (RFC 8417, section 4; OpenID Connect Back-Channel Logout 1.0, section 2.4)', () => {
   const logout = { 'http://schemas.openid.net/event/backchannel-logout': {} };
 
-  test.each([{ events: logout, sid: 's' }, { events: logout, scope: 'read' }])(
-    '%j tells one, whoever signed it, and where ID tokens are taken too',
-    (members) => {
-      expect(reason(members)).toBe('bad_claim');
-      expect(reason(members, { keys: foreignKeys })).toBe('bad_claim');
-      expect(reason(members, { idTokens: true })).toBe('bad_claim');
-      // Its header says what it is.
-      expect(reason(members, { types: ['at+jwt'] })).toBe('accepted');
-    },
-  );
+  test.each([
+    { events: logout, sid: 's' },
+    { events: logout, scope: 'read' },
+  ])('%j tells one, whoever signed it, and where ID tokens are taken too', (members) => {
+    expect(reason(members)).toBe('bad_claim');
+    expect(reason(members, { keys: foreignKeys })).toBe('bad_claim');
+    expect(reason(members, { idTokens: true })).toBe('bad_claim');
+    // Its header says what it is.
+    expect(reason(members, { types: ['at+jwt'] })).toBe('accepted');
+  });
 });
 
 test.each([{ events: ['https://a.example/1'] }, { events: {} }, { events: null }, { events: { calendar: 7 } }])(

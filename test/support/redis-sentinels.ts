@@ -38,7 +38,7 @@ export async function startWatchedRedis(sentinels = 1): Promise<WatchedRedis> {
       args: ['--repl-diskless-sync-delay', '0', '--replicaof', '127.0.0.1', String(first.port)],
     });
     ending.push(() => replica.stop());
-    await poll(async () => (await replica.cli('INFO', 'replication')).includes('master_link_status:up'));
+    await follows(replica, first);
     const ports: number[] = [];
     for (let n = 0; n < sentinels; n++) {
       const sentinel = await startSentinel(first.port, Math.floor(sentinels / 2) + 1);
@@ -65,7 +65,7 @@ export async function startWatchedRedis(sentinels = 1): Promise<WatchedRedis> {
         const old = await primary();
         await poll(async () => (await ask(ports[0] as number, 'FAILOVER', NAME)) === 'OK');
         await poll(async () => (await primary()) !== old);
-        await poll(async () => (await old.cli('INFO', 'replication')).includes('master_link_status:up'));
+        await follows(old, await primary());
       },
       async client(options) {
         const client = createSentinel({
@@ -84,6 +84,14 @@ export async function startWatchedRedis(sentinels = 1): Promise<WatchedRedis> {
     await stop();
     throw error;
   }
+}
+
+/** Its link is up a second before a replica is sent what is written: one that took over till then would be empty. */
+async function follows(replica: RedisServer, primary: RedisServer): Promise<void> {
+  await poll(async () => (await replica.cli('INFO', 'replication')).includes('master_link_status:up'));
+  const probe = `probe:${replica.port}:${Date.now()}`;
+  await primary.cli('SET', probe, 'x', 'PX', '60000');
+  await poll(async () => (await replica.cli('EXISTS', probe)) === '1');
 }
 
 async function startSentinel(primaryPort: number, quorum: number): Promise<{ port: number; stop(): Promise<void> }> {

@@ -112,10 +112,13 @@ async function meet(one: RedisServer, other: RedisServer): Promise<void> {
 async function replicate(replica: RedisServer, master: RedisServer): Promise<void> {
   const id = await master.cli('CLUSTER', 'MYID');
   await vi.waitFor(() => must(replica, 'CLUSTER', 'REPLICATE', id), PATIENCE);
-  await vi.waitUntil(
-    async () => (await replica.cli('INFO', 'replication')).includes('master_link_status:up'),
-    PATIENCE,
-  );
+  const place = async () => {
+    const said = await replica.cli('INFO', 'replication');
+    return said.includes('master_link_status:up') ? Number(/slave_repl_offset:(\d+)/.exec(said)?.[1]) : 0;
+  };
+  // Its link is up a second before it is sent what is written; what is written here is a heartbeat at least.
+  const first = await vi.waitUntil(place, PATIENCE);
+  await vi.waitUntil(async () => (await place()) > first, PATIENCE);
 }
 
 /** Waits until a node knows of a replica: only then can it hear that it took over. */

@@ -1,5 +1,6 @@
 import { type Audit, type AuditFact, tell } from './audit.ts';
 import { type AuthStore, keepParts, type StoreParts } from './login/auth-store.ts';
+import { revokeToken } from './login/credentials.ts';
 import { onEnd } from './login/end-of-auth.ts';
 import { loginFrom } from './login/login-view.ts';
 import { Logins } from './login/logins.ts';
@@ -93,16 +94,14 @@ function assemble(
       if (await logins.end({ subject, sid })) say({ type: 'revoked', subject, sid });
       else await logins.endLost({ subject, sid });
     },
-    async revokeToken({ issuer, jti, expiresAt }) {
+    async revokeToken(token) {
+      const { issuer, jti, expiresAt } = token;
       checkName('revokeToken', 'jti', jti);
       checkName('revokeToken', 'issuer', issuer);
       if (!(expiresAt instanceof Date) || Number.isNaN(expiresAt.getTime())) {
         throw new TypeError('revokeToken: "expiresAt" must be a Date: pass what getAuth(req) gives');
       }
-      await replica.revoke([
-        entryOf({ kind: 'token', id: idOf.token(issuer, jti), expiresAt: expiresAt.getTime() + LEEWAY }),
-      ]);
-      say({ type: 'revoked', jti });
+      await revokeToken(parts, token);
     },
     async revokeSubject(subject, options = {}) {
       checkName('revokeSubject', 'subject', subject);
@@ -130,9 +129,6 @@ function assemble(
   keepParts(authStore, parts);
   return authStore;
 }
-
-// A verifier may take a token for so long after its end.
-const LEEWAY = 60_000;
 
 // connect-redis' own, for a cookie that ends with the browser.
 const DAY = 86_400_000;

@@ -4,6 +4,7 @@ import { type Identity, recognitionOf, tellRefusal } from '../auth.ts';
 import { AuthError, InvalidGrant, InvalidRequest, InvalidToken, Unauthenticated } from '../errors.ts';
 import type { TokenResponse } from '../hybrid-auth.ts';
 import { storedIdentity } from '../login/identity.ts';
+import { LEEWAY } from '../login/lifetimes.ts';
 import { newLoginSecret, sidOf } from '../login/login-secret.ts';
 import type { RefreshToken } from '../login/refresh-token.ts';
 import { entryOf, idOf } from '../login/revocation.ts';
@@ -192,9 +193,6 @@ export class HybridLogins {
     }
   }
 }
-
-// A verifier may take a token for so long after its end.
-const LEEWAY = 60_000;
 
 function firstFacts({ sid, identity, idle, absolute }: NewLogin): PairFacts {
   return { sid, generation: 0, authenticatedAt: identity.authenticatedAt, rest: Math.min(idle, absolute) };

@@ -3,6 +3,7 @@ import type { Auth, Mode } from '../auth.ts';
 import { InvalidToken } from '../errors.ts';
 import type { LoginRecord, TokenFamily } from '../store/ports.ts';
 import type { StoreParts } from './auth-store.ts';
+import { LEEWAY } from './lifetimes.ts';
 import { authFrom } from './login-view.ts';
 import { entryOf, idOf } from './revocation.ts';
 
@@ -103,10 +104,11 @@ export function accessTokenReader(
   return parts === undefined ? { read } : { read, revoke: ({ auth }) => revokeToken(parts, auth) };
 }
 
-// A verifier may take a token for so long after its end.
-const LEEWAY = 60_000;
-
-async function revokeToken({ replica, audits }: StoreParts, { issuer, jti = '', expiresAt }: Auth): Promise<void> {
+/** Takes one token back, and tells. Rejects with `StoreUnavailable`. */
+export async function revokeToken(
+  { replica, audits }: StoreParts,
+  { issuer, jti = '', expiresAt }: Pick<Auth, 'issuer' | 'jti' | 'expiresAt'>,
+): Promise<void> {
   const id = idOf.token(issuer, jti);
   await replica.revoke([entryOf({ kind: 'token', id, expiresAt: expiresAt.getTime() + LEEWAY })]);
   tell(audits, { type: 'revoked', jti });

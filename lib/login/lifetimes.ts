@@ -5,3 +5,6 @@ const MOST = 60_000;
 export function touchAfter(idle: number): number {
   return Math.min(Math.floor(idle / 60), MOST);
 }
+
+/** A verifier may take a token for so long after its end, and clocks may differ as much: so much longer it is known as revoked. Milliseconds. */
+export const LEEWAY = 60_000;

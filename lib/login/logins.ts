@@ -2,13 +2,14 @@ import type { Audit } from '../audit.ts';
 import { tell } from '../audit.ts';
 import { InvalidToken } from '../errors.ts';
 import type { LogEntry, LoginRecord, LoginStore, NewLogin } from '../store/ports.ts';
+import { LEEWAY } from './lifetimes.ts';
 import type { Replica } from './replica.ts';
 import { cutOffOf, entryOf, idOf } from './revocation.ts';
+import type { Id } from './shard.ts';
 import { Unfinished } from './unfinished.ts';
 
 // An access token may live an hour, and a clock be a minute off: its login's revocation is known at least that long.
 const LONGEST_ACCESS = 3_600_000;
-const LEEWAY = 60_000;
 
 /** Logins, opened and ended. Whatever ends one goes through here: first the log, so that every process knows, then the record. */
 export class Logins {
@@ -127,18 +128,18 @@ export class Logins {
 
   /** Whether this login was taken back, by its sid or with all of its subject's. */
   isOver(login: LoginRecord): boolean {
-    if (this.isRevoked(login.sid)) return true;
-    if (!this.#isCut(login)) return false;
+    const { revocations } = this.#replica;
+    const id = idOf.login(login.sid);
+    if (revocations.reach({ login: id, issuedAt: 0, leeway: 0 })) return true;
+    if (!revocations.cutsAny || !this.#isCut(login, id)) return false;
     // The index had lost it. It must not come back when the cut-off is forgotten.
     this.#endThese(login.subject, [login]).catch(() => undefined);
     return true;
   }
 
-  #isCut({ sid, issuer, subject, createdAt }: LoginRecord): boolean {
-    const { revocations } = this.#replica;
-    if (!revocations.cutsAny) return false;
+  #isCut({ issuer, subject, createdAt }: LoginRecord, id: Id): boolean {
     const subjects = idOf.subjects(issuer, subject);
-    return revocations.reach({ spared: idOf.login(sid), subjects, stamp: createdAt, issuedAt: createdAt, leeway: 0 });
+    return this.#replica.revocations.reach({ spared: id, subjects, stamp: createdAt, issuedAt: createdAt, leeway: 0 });
   }
 
   async #endOldest(subject: string, atMost: number): Promise<void> {

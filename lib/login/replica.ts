@@ -1,5 +1,6 @@
 import { StoreUnavailable } from '../errors.ts';
-import type { LogEntry, RevocationLog } from '../store/ports.ts';
+import type { LogEntry, LoginFacts, RevocationLog } from '../store/ports.ts';
+import { LEEWAY } from './lifetimes.ts';
 import { LogReader, type Moment } from './log-reader.ts';
 import { idOf } from './revocation.ts';
 import { Revocations } from './revocations.ts';
@@ -17,8 +18,10 @@ const SWEEP_EVERY = 125;
 const SETTLING = 5;
 
 // A token may live a day where nobody says otherwise, and be taken a minute longer.
-const LEEWAY = 60_000;
 const DEFAULT_LIFETIME = 86_400_000 + LEEWAY;
+
+/** A subject, as somebody vouches for it or nobody. */
+type Whose = Pick<LoginFacts, 'issuer' | 'subject'>;
 
 export interface ReplicaSettings {
   /** Milliseconds without proof after which nothing known is trusted any more. */
@@ -103,13 +106,13 @@ export class Replica {
   }
 
   /** Now in log time, and after all that is known to be taken back of this subject: for what is issued to it. 0 where nobody knows. */
-  stamp({ issuer, subject }: { readonly issuer?: string; readonly subject: string }): number {
+  stamp({ issuer, subject }: Whose): number {
     const now = this.clock.measured ? Math.floor(this.clock.earliest()) : 0;
     return Math.max(now, this.revocations.cutOff(idOf.subjects(issuer, subject)) + 1);
   }
 
   /** Takes back what was issued until now under a cut-off's name; resolves to the instant, in log time. */
-  async cutOff(name: string, whose: Parameters<Replica['stamp']>[0]): Promise<number> {
+  async cutOff(name: string, whose: Whose): Promise<number> {
     // No earlier than what was issued last.
     const instant = await this.#reader.append([{ cutOff: name }], this.stamp(whose));
     this.revocations.learn(this.dated(name, instant));

@@ -2,6 +2,7 @@ import { createSecretKey } from 'node:crypto';
 import { readOptions } from '../options.ts';
 import { readKey } from '../token/key-input.ts';
 import type { Key, Reading, TrustedIssuer, VerificationKeys } from '../token/keys.ts';
+import { isLoopback } from '../token/remote-document.ts';
 import { remoteKeys } from '../token/remote-keys.ts';
 import { baseOf, READING, trust } from './provider.ts';
 
@@ -47,13 +48,12 @@ function besides(legacy: Key, published: VerificationKeys): VerificationKeys {
 
 // The default of Supabase's CLI, the same on every machine.
 const LOCAL_SECRET = 'super-secret-jwt-token-with-at-least-32-characters-long';
-const LOOPBACK = /^(?:(?:.+\.)?localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
 
 function readSecret(secret: string, issuer: string, fail: (complaint: string) => never): Key {
   const names = { kid: 'legacy', alg: 'HS256' } as const;
   if (secret === LOCAL_SECRET) {
     // For development: anybody who reaches an app that takes it can sign for it.
-    if (LOOPBACK.test(new URL(issuer).hostname)) return { ...names, key: createSecretKey(secret, 'utf8') };
+    if (isLoopback(new URL(issuer))) return { ...names, key: createSecretKey(secret, 'utf8') };
     return fail(
       '"secret" is the one of every local Supabase, so anybody could sign with it: it is taken only where "projectUrl" is ' +
         "on loopback, such as http://127.0.0.1:54321. Give this project's own",

@@ -21,7 +21,7 @@ const UNKEPT_LIFE = 60_000;
 
 const MOST_BYTES = 65_536;
 const MOST_REDIRECTS = 3;
-const LOOPBACK = /^(?:localhost|(?:.+\.)?localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
+const LOOPBACK = /^(?:(?:.+\.)?localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
 
 /** The URL, if keys may come from there: https, or plain http on loopback. Otherwise a complaint for a developer, with an `example`. */
 export function trustworthyUrl(url: unknown, example: string): URL | string {
@@ -29,7 +29,7 @@ export function trustworthyUrl(url: unknown, example: string): URL | string {
   if (text === '') return `must be a URL such as ${example}, and is empty: is its environment variable set?`;
   if (typeof text !== 'string' || !URL.canParse(text)) return `must be a URL such as ${example}`;
   const parsed = new URL(text);
-  const local = parsed.protocol === 'http:' && LOOPBACK.test(parsed.hostname);
+  const local = parsed.protocol === 'http:' && isLoopback(parsed);
   if (parsed.protocol !== 'https:' && !local) return 'must begin with https:// (http is for loopback only)';
   if (parsed.username !== '' || parsed.password !== '') return 'must not hold a user name or password';
   return parsed;
@@ -40,6 +40,11 @@ export function issuerUrl(url: unknown, example: string): URL | string {
   const trusted = trustworthyUrl(url, example);
   if (typeof trusted === 'string' || !/\/\.well-known(?:\/|$)/.test(trusted.pathname)) return trusted;
   return `must end before /.well-known, such as ${example}`;
+}
+
+/** Whether it leads to this very machine. */
+export function isLoopback({ hostname }: URL): boolean {
+  return LOOPBACK.test(hostname);
 }
 
 /** The URL without its query, which may hold what is not for logs. */
